@@ -1,0 +1,1 @@
+"""One autoscaling Celery worker that keeps a music library in PostgreSQL."""

@@ -1,0 +1,84 @@
+"""The Celery application: settings and nothing else.
+
+``celery -A backend_worker.celery_app worker`` and every client import this module, so it
+imports no task, no database driver and nothing heavy; the worker loads the tasks through
+``include``.
+"""
+
+from __future__ import annotations
+
+from celery import Celery
+from kombu import Queue
+
+from backend_worker.config import Config, get_config
+from backend_worker.queues import QUEUE_NAMES, task_routes
+
+TASK_MODULES = tuple(
+    f"backend_worker.tasks.{name}"
+    for name in ("scan", "extract", "batch", "insert", "vector", "deferred", "covers", "maintenance")
+)
+
+
+def celery_settings(config: Config) -> dict[str, object]:
+    """Return Celery's configuration for our settings; each reason stands beside its line."""
+    transport = {
+        # Above the task limit, or a long task would be delivered again while it runs.
+        "visibility_timeout": config.visibility_timeout,
+        "queue_order_strategy": "priority",  # the order of the queue table
+        "priority_steps": [0],  # one Redis list per queue: BRPOP on 8 keys instead of 32
+        "socket_timeout": config.redis_socket_timeout,
+        "socket_connect_timeout": config.redis_socket_timeout,
+        "socket_keepalive": not config.redis_url.startswith("redis+socket"),
+        "health_check_interval": config.redis_health_check_interval,
+        "retry_on_timeout": True,
+    }
+    return {
+        "broker_url": config.redis_url,
+        "broker_transport_options": transport,
+        "broker_pool_limit": config.redis_pool_limit,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,  # a Redis away for an hour is not a reason to die
+        "broker_connection_timeout": config.redis_socket_timeout,
+        # Results are not used by the pipeline; canaries and the command line ask for theirs.
+        "result_backend": config.redis_url,
+        "result_backend_transport_options": {"visibility_timeout": config.visibility_timeout},
+        "visibility_timeout": config.visibility_timeout,
+        "redis_max_connections": config.redis_pool_limit * 2,
+        "redis_socket_timeout": config.redis_socket_timeout,
+        "redis_backend_health_check_interval": config.redis_health_check_interval,
+        "result_expires": 3600,
+        "task_ignore_result": True,
+        "task_serializer": "json",
+        "result_serializer": "json",
+        "accept_content": ["json"],
+        "task_queues": [Queue(name, durable=True) for name in QUEUE_NAMES],
+        "task_default_queue": "maintenance",
+        "task_create_missing_queues": False,  # a misspelt queue is an error, not a silent list
+        "task_routes": task_routes(),
+        # Acknowledge when done, and give a task back when its process dies. Deliveries are
+        # counted (backend_worker.tasks.delivery), so a file that kills its reader is found.
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        "task_acks_on_failure_or_timeout": True,
+        "task_time_limit": config.task_time_limit,
+        "task_soft_time_limit": config.task_soft_time_limit,
+        "worker_prefetch_multiplier": 1,
+        # Otherwise the autoscaler stays at one process after any reconnect while idle.
+        "worker_enable_prefetch_count_reduction": False,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "worker_max_memory_per_child": config.max_memory_per_child_kib,  # KiB
+        "worker_max_tasks_per_child": config.max_tasks_per_child,
+        "worker_proc_alive_timeout": config.proc_alive_timeout,
+        "worker_soft_shutdown_timeout": config.soft_shutdown_timeout,
+        "worker_enable_soft_shutdown_on_idle": False,
+        "worker_hijack_root_logger": False,
+        "worker_log_color": False,
+        "worker_send_task_events": True,
+        "task_send_sent_event": False,
+        "timezone": "UTC",
+        "enable_utc": True,
+    }
+
+
+app = Celery("backend_worker", include=TASK_MODULES)
+app.conf.update(celery_settings(get_config()))

@@ -1,0 +1,1 @@
+"""Music knowledge: no Celery, no Redis and no SQL in here."""

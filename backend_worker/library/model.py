@@ -1,0 +1,183 @@
+"""The records that travel from one stage of the pipeline to the next.
+
+They are plain data: a message carries :func:`to_message` of them as JSON.
+Paths are ``str`` made by :func:`os.fsdecode` (surrogateescape), so a name that is
+not valid UTF-8 survives JSON, which escapes lone surrogates.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+
+class _Message:
+    """Conversion to and from the dictionary that a Celery message carries."""
+
+    __slots__ = ()
+
+    def to_message(self) -> dict[str, Any]:
+        """Return the fields that are neither None, empty nor False."""
+        return {
+            name: value
+            for name in self.__dataclass_fields__
+            if (value := getattr(self, name)) not in (None, "", [], False)
+        }
+
+    @classmethod
+    def from_message(cls, message: dict[str, Any]) -> Self:
+        """Rebuild a record; fields that this version does not know are dropped.
+
+        Raises:
+            TypeError: a required field is missing.
+        """
+        known = cls.__dataclass_fields__
+        return cls(**{name: value for name, value in message.items() if name in known})
+
+
+@dataclass(slots=True)
+class FileFacts(_Message):
+    """What the file system says of one file.
+
+    ``size`` in bytes, ``mtime_ns`` in nanoseconds since 1970.
+    """
+
+    path: str
+    size: int
+    mtime_ns: int
+
+
+@dataclass(slots=True)
+class TrackRecord(_Message):
+    """What reading one file gives: tags and audio properties, cleaned.
+
+    Text never holds NUL or lone surrogates (``path`` may hold the latter), is NFC and
+    stripped; an absent value is None or an empty list. ``date`` and ``original_date`` are
+    ``YYYY``, ``YYYY-MM`` or ``YYYY-MM-DD``.
+    """
+
+    path: str
+    size: int
+    mtime_ns: int
+    fingerprint: str  # hex; the same content has the same fingerprint wherever it lies
+    # tags
+    title: str | None = None
+    artists: list[str] = field(default_factory=list)  # as tagged, one per value
+    album_artists: list[str] = field(default_factory=list)
+    album: str | None = None
+    track_number: int | None = None
+    track_total: int | None = None
+    disc_number: int | None = None
+    disc_total: int | None = None
+    date: str | None = None
+    original_date: str | None = None
+    genres: list[str] = field(default_factory=list)
+    compilation: bool = False
+    composers: list[str] = field(default_factory=list)
+    bpm: float | None = None
+    key: str | None = None
+    isrc: str | None = None
+    label: str | None = None
+    catalog_number: str | None = None
+    has_lyrics: bool = False
+    comment: str | None = None
+    replaygain_track_gain: float | None = None  # dB
+    replaygain_track_peak: float | None = None
+    replaygain_album_gain: float | None = None  # dB
+    replaygain_album_peak: float | None = None
+    mb_recording_id: str | None = None  # lower-case UUIDs
+    mb_track_id: str | None = None
+    mb_release_id: str | None = None
+    mb_release_group_id: str | None = None
+    mb_artist_ids: list[str] = field(default_factory=list)
+    mb_album_artist_ids: list[str] = field(default_factory=list)
+    title_sort: str | None = None
+    album_sort: str | None = None
+    artist_sorts: list[str] = field(default_factory=list)
+    album_artist_sorts: list[str] = field(default_factory=list)
+    # audio
+    duration: float | None = None  # seconds
+    bitrate: int | None = None  # bit/s
+    sample_rate: int | None = None  # Hz
+    channels: int | None = None
+    bit_depth: int | None = None  # bits per sample, lossless codecs only
+    codec: str | None = None  # "mp3", "flac", "vorbis", "opus", "aac", "alac", "pcm", …
+    # pictures: SHA-256 hex of the front cover (else the first picture) in the cover store
+    picture: str | None = None
+
+
+@dataclass(slots=True)
+class FailedFile(_Message):
+    """A file that could not be read, and the sentence that says why."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    reason: str
+
+
+@dataclass(slots=True)
+class ArtistEntity(_Message):
+    """One artist; ``key`` is the identity: ``mbid:<uuid>`` or ``name:<normalised name>``."""
+
+    key: str
+    name: str
+    sort_name: str | None = None
+    mbid: str | None = None
+
+
+@dataclass(slots=True)
+class AlbumEntity(_Message):
+    """One album; ``key`` is the identity, the same for all its discs and all its tracks."""
+
+    key: str
+    title: str
+    artist_keys: list[str] = field(default_factory=list)
+    artist_credit: str | None = None  # as shown: "A feat. B", "Various Artists"
+    sort_title: str | None = None
+    mbid: str | None = None  # release
+    release_group_mbid: str | None = None
+    date: str | None = None
+    original_date: str | None = None
+    compilation: bool = False
+    disc_total: int | None = None
+    label: str | None = None
+    catalog_number: str | None = None
+    picture: str | None = None
+
+
+@dataclass(slots=True)
+class TrackEntity(_Message):
+    """One track with its links: the record, the artists' keys by role, the album's key."""
+
+    record: dict[str, Any]  # TrackRecord.to_message()
+    album_key: str | None = None
+    artist_keys: list[str] = field(default_factory=list)
+    artist_credit: str | None = None
+    composer_keys: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class EntityBatch:
+    """A batch grouped into artists, albums and tracks, each artist and album once."""
+
+    artists: list[ArtistEntity] = field(default_factory=list)
+    albums: list[AlbumEntity] = field(default_factory=list)
+    tracks: list[TrackEntity] = field(default_factory=list)
+
+    def to_message(self) -> dict[str, Any]:
+        """Return the batch as JSON-able data."""
+        return {
+            part.name: [entity.to_message() for entity in getattr(self, part.name)]
+            for part in dataclasses.fields(self)
+        }
+
+    @classmethod
+    def from_message(cls, message: dict[str, Any]) -> Self:
+        """Rebuild a batch from :meth:`to_message`; a missing part counts as empty."""
+        return cls(
+            artists=[ArtistEntity.from_message(item) for item in message.get("artists", [])],
+            albums=[AlbumEntity.from_message(item) for item in message.get("albums", [])],
+            tracks=[TrackEntity.from_message(item) for item in message.get("tracks", [])],
+        )

@@ -1,0 +1,31 @@
+"""The Redis connection for everything that is not a Celery message; one per process."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from backend_worker.config import get_config
+
+if TYPE_CHECKING:
+    import redis
+
+_client: tuple[int, redis.Redis] | None = None
+
+
+def redis_client() -> redis.Redis:
+    """Return this process's client; connections are made when first used."""
+    global _client  # noqa: PLW0603 - one client per process is the point
+    if _client is None or _client[0] != os.getpid():
+        import redis  # noqa: PLC0415 - the command line's help must not need it
+
+        config = get_config()
+        client = redis.Redis.from_url(
+            config.redis_client_url,
+            decode_responses=True,
+            max_connections=config.redis_pool_limit,
+            socket_timeout=config.redis_socket_timeout,
+            health_check_interval=config.redis_health_check_interval,
+        )
+        _client = (os.getpid(), client)
+    return _client[1]

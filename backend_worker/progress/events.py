@@ -1,0 +1,85 @@
+"""Progress events. An event is a line of news, never a fact: losing one harms nothing.
+
+Facts are in PostgreSQL; so Redis being away must not stop a task that only reports.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from typing import Any
+
+from backend_worker.config import get_config
+from backend_worker.progress.connection import redis_client
+
+logger = logging.getLogger(__name__)
+
+
+def publish(kind: str, scan_id: int | None = None, **details: Any) -> None:
+    """Append an event such as ``scan.finished`` to the bounded stream.
+
+    Args:
+        kind: ``<subject>.<what happened>``.
+        scan_id: the scan that it belongs to.
+        **details: JSON-able values.
+    """
+    config = get_config()
+    entry = {"kind": kind, "time": f"{time.time():.3f}", "details": json.dumps(details)}
+    if scan_id is not None:
+        entry["scan"] = str(scan_id)
+    try:
+        redis_client().xadd(
+            config.progress_stream, entry, maxlen=config.progress_stream_length, approximate=True
+        )
+    except Exception as error:  # noqa: BLE001 - news must never stop the work
+        logger.debug("event %s not published: %s", kind, error)
+
+
+def read(after: str = "-", count: int = 1000) -> list[dict[str, Any]]:
+    """Return events after a stream id (``-`` for the oldest), oldest first.
+
+    Raises:
+        redis.RedisError: Redis is away.
+    """
+    start = after if after == "-" else f"({after}"
+    entries = redis_client().xrange(get_config().progress_stream, min=start, count=count)
+    return [
+        {
+            "id": entry_id,
+            "kind": fields["kind"],
+            "time": float(fields["time"]),
+            "scan": int(fields["scan"]) if "scan" in fields else None,
+            **json.loads(fields["details"]),
+        }
+        for entry_id, fields in entries
+    ]
+
+
+def trim(length: int) -> int:
+    """Cut the stream to so many events and return how many were removed."""
+    return redis_client().xtrim(get_config().progress_stream, maxlen=length, approximate=False)
+
+
+def _read_key(scan_id: int) -> str:
+    return f"backend_worker:scan:{scan_id}:read"
+
+
+def count_read(scan_id: int, files: int) -> None:
+    """Add to the number of files that extraction has read; a display figure only."""
+    try:
+        pipeline = redis_client().pipeline(transaction=False)
+        pipeline.incrby(_read_key(scan_id), files)
+        pipeline.expire(_read_key(scan_id), 86400)
+        pipeline.execute()
+    except Exception as error:  # noqa: BLE001 - as above
+        logger.debug("count of read files not updated: %s", error)
+
+
+def files_read(scan_id: int) -> int:
+    """Return how many files extraction has read; batches read twice count twice.
+
+    Raises:
+        redis.RedisError: Redis is away.
+    """
+    return int(redis_client().get(_read_key(scan_id)) or 0)

@@ -1,0 +1,89 @@
+"""The queues and the tasks: the one table that configuration, ``-Q``, docs and tests use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSpec:
+    """One queue: what bounds its tasks, how urgent they are, what runs in it."""
+
+    name: str
+    bound_by: str
+    urgency: str  # "high", "medium" or "low"
+    purpose: str
+    tasks: tuple[str, ...]
+
+
+# In the order in which the worker serves them (`queue_order_strategy: priority` follows
+# the order of -Q): later stages before earlier ones, so that a scan's backlog stays small,
+# and high before medium before low.
+QUEUES: tuple[QueueSpec, ...] = (
+    QueueSpec(
+        "insert", "database", "high", "one transaction per batch", ("insert.direct_batch",)
+    ),
+    QueueSpec(
+        "batch", "memory", "high", "group into artists and albums", ("batch.process_entities",)
+    ),
+    QueueSpec(
+        "extract", "CPU", "high", "read tags and audio properties", ("metadata.extract_batch",)
+    ),
+    QueueSpec(
+        "scan",
+        "I/O",
+        "high",
+        "find new, changed, moved and gone files",
+        ("scan.discovery", "scan.finish"),
+    ),
+    QueueSpec("vector", "CPU", "medium", "similarity vectors", ("vectorization.calculate",)),
+    QueueSpec(
+        "deferred",
+        "mixed",
+        "low",
+        "enrichment that can wait",
+        ("metadata.enrich_batch", "vectorization.artists"),
+    ),
+    QueueSpec(
+        "covers",
+        "remote API",
+        "low",
+        "album covers and artist images",
+        ("covers.process_album_covers", "covers.process_artist_images", "covers.extract_embedded"),
+    ),
+    QueueSpec(
+        "maintenance",
+        "light",
+        "low",
+        "clean-up, integrity, retention, statistics",
+        (
+            "maintenance.purge_gone",
+            "maintenance.purge_orphans",
+            "maintenance.check_integrity",
+            "maintenance.retry_failed",
+            "maintenance.analyze",
+            "maintenance.trim_progress",
+            "maintenance.statistics",
+            "maintenance.resume_scans",
+        ),
+    ),
+)
+
+QUEUE_NAMES: tuple[str, ...] = tuple(queue.name for queue in QUEUES)
+TASK_QUEUE: dict[str, str] = {task: queue.name for queue in QUEUES for task in queue.tasks}
+MAINTENANCE_TASKS: tuple[str, ...] = next(q.tasks for q in QUEUES if q.name == "maintenance")
+
+
+def task_routes() -> dict[str, dict[str, str]]:
+    """Return Celery's ``task_routes``: exact names, then patterns for names still to come."""
+    routes = {task: {"queue": queue} for task, queue in TASK_QUEUE.items()}
+    patterns = {
+        "scan.*": "scan",
+        "batch.*": "batch",
+        "insert.*": "insert",
+        "vectorization.*": "vector",
+        "covers.*": "covers",
+        "metadata.*": "deferred",
+        "maintenance.*": "maintenance",
+    }
+    return routes | {pattern: {"queue": queue} for pattern, queue in patterns.items()}

@@ -1,0 +1,132 @@
+"""Similarity vectors: what they are made from, and where they are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from psycopg2.extras import execute_values
+
+from backend_worker.library.vectors import TrackFeatures
+from backend_worker.storage.connection import transaction
+
+
+def features(track_ids: Sequence[int]) -> list[TrackFeatures]:
+    """Return what the vectors of these tracks are made from; unknown ids are left out."""
+    with transaction() as cursor:
+        cursor.execute(
+            "SELECT track.id, track.title,"
+            "   coalesce((SELECT array_agg(artist.name_key ORDER BY position)"
+            "     FROM track_artist JOIN artist ON artist.id = artist_id"
+            "     WHERE track_id = track.id AND role = 'artist'), '{}'),"
+            "   coalesce((SELECT array_agg(artist.name_key ORDER BY position)"
+            "     FROM album_artist JOIN artist ON artist.id = artist_id"
+            "     WHERE album_artist.album_id = track.album_id), '{}'),"
+            "   genres, substring(coalesce(track.original_date, track.date, album.original_date,"
+            "     album.date) FROM '^\\d{4}')::integer,"
+            "   bpm, key, duration, replaygain_track_gain,"
+            "   coalesce((SELECT array_agg(artist.name_key ORDER BY position)"
+            "     FROM track_artist JOIN artist ON artist.id = artist_id"
+            "     WHERE track_id = track.id AND role = 'composer'), '{}'),"
+            "   coalesce(track.label, album.label)"
+            " FROM track LEFT JOIN album ON album.id = track.album_id"
+            " WHERE track.id = ANY(%s) ORDER BY track.id",
+            (list(track_ids),),
+        )
+        return [
+            TrackFeatures(
+                track_id=row[0],
+                title=row[1],
+                artists=tuple(row[2]),
+                album_artists=tuple(row[3]),
+                genres=tuple(row[4]),
+                year=row[5],
+                bpm=row[6],
+                key=row[7],
+                duration=row[8],
+                loudness=row[9],
+                composers=tuple(row[10]),
+                label=row[11],
+            )
+            for row in cursor
+        ]
+
+
+def without_vector(model_version: int, limit: int) -> list[int]:
+    """Return tracks that have no vector of this model yet."""
+    with transaction() as cursor:
+        cursor.execute(
+            "SELECT track.id FROM track JOIN file USING (id)"
+            " LEFT JOIN track_vector ON track_id = track.id AND model_version = %s"
+            " WHERE state = 'stored' AND track_id IS NULL ORDER BY track.id LIMIT %s",
+            (model_version, limit),
+        )
+        return [row[0] for row in cursor]
+
+
+def store_track_vectors(
+    model_version: int, vectors: Iterable[tuple[int, Sequence[float]]]
+) -> int:
+    """Store (track id, vector) pairs in one transaction and return how many were kept.
+
+    A track that was removed meanwhile is left out.
+    """
+    rows = [(track_id, _literal(vector)) for track_id, vector in vectors]
+    with transaction() as cursor:
+        if not rows:
+            return 0
+        # Sorted by the query: processes that store overlapping sets do not deadlock.
+        kept = execute_values(
+            cursor,
+            "INSERT INTO track_vector (track_id, model_version, embedding)"
+            f" SELECT track.id, {int(model_version)}, vector::vector"
+            " FROM (VALUES %s) AS given (track_id, vector) JOIN track ON track.id = given.track_id"
+            " ORDER BY track.id ON CONFLICT (track_id) DO UPDATE"
+            " SET model_version = excluded.model_version, embedding = excluded.embedding"
+            " RETURNING track_id",
+            rows,
+            page_size=len(rows),
+            fetch=True,
+        )
+        return len(kept)
+
+
+def vectors_of_artist(artist_id: int) -> list[list[float]]:
+    """Return the vectors of an artist's stored tracks."""
+    with transaction() as cursor:
+        cursor.execute(
+            "SELECT embedding::real[] FROM track_vector"
+            " JOIN track_artist USING (track_id) JOIN file ON file.id = track_id"
+            " WHERE artist_id = %s AND role = 'artist' AND state = 'stored' ORDER BY track_id",
+            (artist_id,),
+        )
+        return [row[0] for row in cursor]
+
+
+def store_artist_vector(artist_id: int, model_version: int, vector: Sequence[float]) -> None:
+    """Store an artist's vector; nothing happens if the artist is gone."""
+    with transaction() as cursor:
+        cursor.execute(
+            "INSERT INTO artist_vector (artist_id, model_version, embedding)"
+            " SELECT id, %s, %s::vector FROM artist WHERE id = %s"
+            " ON CONFLICT (artist_id) DO UPDATE"
+            " SET model_version = excluded.model_version, embedding = excluded.embedding",
+            (model_version, _literal(vector), artist_id),
+        )
+
+
+def artists_without_vector(model_version: int, limit: int) -> list[int]:
+    """Return artists with vectors of tracks but none of their own."""
+    with transaction() as cursor:
+        cursor.execute(
+            "SELECT DISTINCT artist_id FROM track_artist JOIN track_vector USING (track_id)"
+            " LEFT JOIN artist_vector AS own USING (artist_id)"
+            " WHERE role = 'artist'"
+            "   AND (own.artist_id IS NULL OR own.model_version <> %s)"
+            " ORDER BY artist_id LIMIT %s",
+            (model_version, limit),
+        )
+        return [row[0] for row in cursor]
+
+
+def _literal(vector: Sequence[float]) -> str:
+    return "[" + ",".join(f"{value:.7g}" for value in vector) + "]"

@@ -1,0 +1,164 @@
+"""Queue ``extract``: read tags, audio properties and embedded pictures of a batch of files."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from backend_worker.celery_app import app
+from backend_worker.config import get_config
+from backend_worker.library.artwork.store import CoverStore
+from backend_worker.library.model import FailedFile, TrackRecord
+from backend_worker.library.tags import UnreadableFile, read_track
+from backend_worker.progress import events
+from backend_worker.storage import scans
+from backend_worker.tasks.base import PipelineTask, send
+from backend_worker.tasks.delivery import count_delivery, forget_deliveries
+
+logger = logging.getLogger(__name__)
+
+
+class _ReadingTookTooLongError(Exception):
+    """Raised by the alarm within the reading of one file."""
+
+
+@app.task(name="metadata.extract_batch", base=PipelineTask)
+def extract_batch(file_paths: Sequence[str], batch_id: str | None = None) -> None:
+    """Read the files and send what they hold to the ``batch`` queue.
+
+    Args:
+        file_paths: paths as text (surrogateescape for bytes that are not UTF-8).
+        batch_id: the batch as recorded by the scan; a client's own id, or none, starts a
+            batch outside of any scan.
+    """
+    paths = [os.fsencode(path) for path in file_paths]
+    state = scans.batch_state(batch_id) if batch_id else None
+    if batch_id is None:
+        batch_id = f"client-{app.current_task.request.id}"
+    if state is None or _is_clients(batch_id):
+        state = scans.adopt_batch(batch_id, paths)
+    if state != "pending":
+        logger.debug("batch %s is %s: nothing to read", batch_id, state)
+        scan_id = scan_of(batch_id)
+        if scan_id is not None:
+            app.send_task("scan.finish", args=[scan_id])
+        return
+    if count_delivery(batch_id) > get_config().max_deliveries:
+        _isolate(batch_id, file_paths)
+        return
+    tracks, failures, ignored = read_files(file_paths)
+    send(
+        "batch.process_entities",
+        [
+            {
+                "tracks": [track.to_message() for track in tracks],
+                "failures": [failure.to_message() for failure in failures],
+                "ignored": ignored,
+            },
+            batch_id,
+        ],
+    )
+    forget_deliveries(batch_id)
+    scan_id = scan_of(batch_id)
+    if scan_id is not None:
+        events.count_read(scan_id, len(file_paths))
+
+
+def read_files(file_paths: Sequence[str]) -> tuple[list[TrackRecord], list[FailedFile], int]:
+    """Read the files one by one; return tracks, failures, and how many are left for later.
+
+    A file that vanished, or that changes while it is read, is left for the next scan.
+    """
+    config = get_config()
+    store = CoverStore(config.cover_dir)
+    tracks: list[TrackRecord] = []
+    failures: list[FailedFile] = []
+    ignored = 0
+    for path in file_paths:
+        try:
+            before = os.stat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            ignored += 1
+            continue
+        except OSError as error:
+            failures.append(FailedFile(path, 0, 0, f"cannot be opened: {error.strerror}"))
+            continue
+        facts = (path, before.st_size, before.st_mtime_ns)
+        try:
+            with _time_limit(config.read_timeout_seconds):
+                track = read_track(*facts, store_picture=store.put)
+            if _changed_since(path, before):
+                ignored += 1
+            else:
+                tracks.append(track)
+        except FileNotFoundError:
+            ignored += 1
+        except UnreadableFile as error:
+            failures.append(FailedFile(*facts, str(error)))
+        except _ReadingTookTooLongError:
+            seconds = f"{config.read_timeout_seconds:g}"
+            failures.append(FailedFile(*facts, f"reading it took longer than {seconds} s"))
+    return tracks, failures, ignored
+
+
+def scan_of(batch_id: str) -> int | None:
+    """Return the scan of a batch id as scans number them (``scan-17-3``), else None."""
+    parts = batch_id.split("-")
+    return int(parts[1]) if len(parts) == 3 and parts[0] == "scan" and parts[1].isdigit() else None
+
+
+def _is_clients(batch_id: str) -> bool:
+    return scan_of(batch_id) is None
+
+
+def _changed_since(path: str, before: os.stat_result) -> bool:
+    after = os.stat(path)
+    return (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns)
+
+
+def _isolate(batch_id: str, file_paths: Sequence[str]) -> None:
+    """Halve a batch that keeps killing its reader; record the single file that does it."""
+    if len(file_paths) > 1:
+        logger.warning(
+            "batch %s killed its reader %d times: split to find the file",
+            batch_id,
+            get_config().max_deliveries,
+        )
+        for half_id, half in scans.split_batch(batch_id):
+            send("metadata.extract_batch", [[os.fsdecode(path) for path in half], half_id])
+        return
+    failures = []
+    for path in file_paths:
+        logger.warning("%r kills its reader: recorded as failed", path)
+        try:
+            status = os.stat(path)
+        except OSError:
+            continue
+        reason = "its reader crashed each time; the file is probably damaged"
+        failures.append(FailedFile(path, status.st_size, status.st_mtime_ns, reason))
+    message = {
+        "tracks": [],
+        "failures": [failure.to_message() for failure in failures],
+        "ignored": len(file_paths) - len(failures),
+    }
+    send("batch.process_entities", [message, batch_id])
+
+
+@contextmanager
+def _time_limit(seconds: float) -> Iterator[None]:
+    """Raise in the block when it takes too long (Celery itself uses other signals)."""
+
+    def on_alarm(_signal: int, _frame: Any) -> None:
+        raise _ReadingTookTooLongError
+
+    previous = signal.signal(signal.SIGALRM, on_alarm)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)

@@ -1,0 +1,51 @@
+"""Queue ``insert``: one transaction per batch, then word to the queues that follow."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from backend_worker.celery_app import app
+from backend_worker.library.model import EntityBatch, FailedFile
+from backend_worker.progress import events
+from backend_worker.storage.insert import insert_batch
+from backend_worker.tasks.base import PipelineTask, send
+from backend_worker.tasks.followup import end_scan_if_done
+
+logger = logging.getLogger(__name__)
+
+
+@app.task(name="insert.direct_batch", base=PipelineTask)
+def direct_batch(insertion_data: dict[str, Any]) -> None:
+    """Store a grouped batch; messages are sent only after the commit.
+
+    Args:
+        insertion_data: ``batch_id``, ``artists``, ``albums``, ``tracks`` (as
+            ``batch.process_entities`` sends them), ``failures``, ``ignored``.
+    """
+    batch_id = insertion_data.get("batch_id") or f"client-{app.current_task.request.id}"
+    failures = [FailedFile.from_message(item) for item in insertion_data.get("failures", [])]
+    result = insert_batch(
+        batch_id,
+        EntityBatch.from_message(insertion_data),
+        failures,
+        int(insertion_data.get("ignored", 0)),
+    )
+    if result.cancelled:
+        logger.debug("batch %s was cancelled: not stored", batch_id)
+    # Also when it was stored before: the process may have died before it sent this.
+    if result.track_ids:
+        send("vectorization.calculate", [result.track_ids])
+    if not result.done_before:
+        events.publish(
+            "batch.stored",
+            result.scan_id,
+            batch=batch_id,
+            stored=result.stored,
+            failed=result.failed,
+            moved=result.moved,
+        )
+        for failure in failures:
+            logger.info("could not be read: %r: %s", failure.path, failure.reason)
+    if result.scan_id is not None:
+        end_scan_if_done(result.scan_id)
