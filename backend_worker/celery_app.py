@@ -1,21 +1,30 @@
 """The Celery application: settings and nothing else.
 
 ``celery -A backend_worker.celery_app worker`` and every client import this module, so it
-imports no task, no database driver and nothing heavy; the worker loads the tasks through
-``include``.
+imports no task, no database driver and nothing heavy; the worker loads the tasks and its own
+hooks through ``include``.
 """
 
 from __future__ import annotations
 
 from celery import Celery
-from kombu import Queue
+from kombu import Exchange, Queue
 
 from backend_worker.config import Config, get_config
 from backend_worker.queues import QUEUE_NAMES, task_routes
 
 TASK_MODULES = tuple(
     f"backend_worker.tasks.{name}"
-    for name in ("scan", "extract", "batch", "insert", "vector", "deferred", "covers", "maintenance")
+    for name in (
+        "scan",
+        "extract",
+        "batch",
+        "insert",
+        "vector",
+        "deferred",
+        "covers",
+        "maintenance",
+    )
 )
 
 
@@ -51,7 +60,7 @@ def celery_settings(config: Config) -> dict[str, object]:
         "task_serializer": "json",
         "result_serializer": "json",
         "accept_content": ["json"],
-        "task_queues": [Queue(name, durable=True) for name in QUEUE_NAMES],
+        "task_queues": [Queue(name, Exchange(name), routing_key=name) for name in QUEUE_NAMES],
         "task_default_queue": "maintenance",
         "task_create_missing_queues": False,  # a misspelt queue is an error, not a silent list
         "task_routes": task_routes(),
@@ -80,5 +89,5 @@ def celery_settings(config: Config) -> dict[str, object]:
     }
 
 
-app = Celery("backend_worker", include=TASK_MODULES)
+app = Celery("backend_worker", include=[*TASK_MODULES, "backend_worker.worker.hooks"])
 app.conf.update(celery_settings(get_config()))

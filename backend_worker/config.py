@@ -12,9 +12,11 @@ import functools
 import os
 import re
 import urllib.parse
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 PREFIX = "BACKEND_WORKER_"
 MIB = 1024 * 1024
@@ -98,7 +100,7 @@ class Config:
         300, "seconds between the worker's heartbeat events", low=1, high=3600
     )
     soft_shutdown_timeout: float = _setting(
-        10.0, "seconds that running tasks get at a stop before they go back to their queue", low=0
+        5.0, "seconds that running tasks get at a stop before they go back to their queue", low=0
     )
     proc_alive_timeout: float = _setting(
         60.0, "seconds that a new process may take to start (a Pi is slow)", low=4, high=600
@@ -183,9 +185,8 @@ class Config:
             "db" if key == "virtual_host" else key: value
             for key, value in urllib.parse.parse_qsl(parts.query)
         }
-        return urllib.parse.urlunsplit(
-            ("unix", parts.netloc, parts.path, urllib.parse.urlencode(query), "")
-        )
+        tail = f"?{urllib.parse.urlencode(query)}" if query else ""
+        return f"unix://{parts.netloc}{parts.path}{tail}"
 
     @property
     def user_agent(self) -> str:

@@ -20,9 +20,7 @@ class QueueSpec:
 # the order of -Q): later stages before earlier ones, so that a scan's backlog stays small,
 # and high before medium before low.
 QUEUES: tuple[QueueSpec, ...] = (
-    QueueSpec(
-        "insert", "database", "high", "one transaction per batch", ("insert.direct_batch",)
-    ),
+    QueueSpec("insert", "database", "high", "one transaction per batch", ("insert.direct_batch",)),
     QueueSpec(
         "batch", "memory", "high", "group into artists and albums", ("batch.process_entities",)
     ),
@@ -65,6 +63,7 @@ QUEUES: tuple[QueueSpec, ...] = (
             "maintenance.trim_progress",
             "maintenance.statistics",
             "maintenance.resume_scans",
+            "maintenance.fill_gaps",
         ),
     ),
 )

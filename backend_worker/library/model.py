@@ -22,7 +22,8 @@ class _Message:
         return {
             name: value
             for name in self.__dataclass_fields__
-            if (value := getattr(self, name)) not in (None, "", [], False)
+            # 0 is a value: an empty file's size, a gain of 0 dB
+            if (value := getattr(self, name)) is not False and value not in (None, "", [])
         }
 
     @classmethod
@@ -119,9 +120,14 @@ class FailedFile(_Message):
 
 @dataclass(slots=True)
 class ArtistEntity(_Message):
-    """One artist; ``key`` is the identity: ``mbid:<uuid>`` or ``name:<normalised name>``."""
+    """One artist; ``key`` is the identity: ``mbid:<uuid>``, else the normalised name.
+
+    ``name_key`` is the normalised name in both cases: by it an artist without a MusicBrainz
+    id is found again when a tag brings one.
+    """
 
     key: str
+    name_key: str
     name: str
     sort_name: str | None = None
     mbid: str | None = None
@@ -129,9 +135,16 @@ class ArtistEntity(_Message):
 
 @dataclass(slots=True)
 class AlbumEntity(_Message):
-    """One album; ``key`` is the identity, the same for all its discs and all its tracks."""
+    """One album; ``key`` is the identity, the same for all its discs and all its tracks.
+
+    ``key`` is ``mbid:<release uuid>`` or ``name_key``. ``name_key`` is the normalised title,
+    ``|`` and what tells albums of one title apart: the album artists' normalised names,
+    ``various`` for a compilation, or ``dir:<folder>`` when no tag says (the folder without
+    its disc part). It depends on one track's tags alone, never on the rest of its batch.
+    """
 
     key: str
+    name_key: str
     title: str
     artist_keys: list[str] = field(default_factory=list)
     artist_credit: str | None = None  # as shown: "A feat. B", "Various Artists"

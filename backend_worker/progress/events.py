@@ -32,7 +32,7 @@ def publish(kind: str, scan_id: int | None = None, **details: Any) -> None:
         redis_client().xadd(
             config.progress_stream, entry, maxlen=config.progress_stream_length, approximate=True
         )
-    except Exception as error:  # noqa: BLE001 - news must never stop the work
+    except Exception as error:
         logger.debug("event %s not published: %s", kind, error)
 
 
@@ -72,7 +72,7 @@ def count_read(scan_id: int, files: int) -> None:
         pipeline.incrby(_read_key(scan_id), files)
         pipeline.expire(_read_key(scan_id), 86400)
         pipeline.execute()
-    except Exception as error:  # noqa: BLE001 - as above
+    except Exception as error:
         logger.debug("count of read files not updated: %s", error)
 
 

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from backend_worker.storage.connection import transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# `service` of the remembered searches for an album's cover as a whole; the key is its id.
+COVER_SEARCH = "cover"
+EVERYTHING = "*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +27,7 @@ class AlbumForCover:
     release_group_mbid: str | None
     cover: str | None  # SHA-256 hex
     cover_source: str | None
+    multi_disc: bool
     embedded: tuple[str, ...]  # hashes in the order of the tracks, each once
     directories: tuple[str, ...]
 
@@ -30,45 +38,91 @@ def albums(album_ids: Sequence[int]) -> list[AlbumForCover]:
     with transaction() as cursor:
         cursor.execute(
             "SELECT album.id, album.title, artist_credit, mbid::text, release_group_mbid::text,"
-            " encode(cover, 'hex'), cover_source FROM album WHERE id = ANY(%s) ORDER BY id",
+            " encode(cover, 'hex'), cover_source, coalesce(disc_total, 1) > 1"
+            " FROM album WHERE id = ANY(%s) ORDER BY id",
             (list(album_ids),),
         )
         for row in cursor.fetchall():
             cursor.execute(
-                "SELECT file.path, encode(picture, 'hex') FROM track JOIN file USING (id)"
+                "SELECT file.path, encode(picture, 'hex'), disc_number"
+                " FROM track JOIN file USING (id)"
                 " WHERE album_id = %s AND state = 'stored'"
                 " ORDER BY disc_number NULLS FIRST, track_number NULLS LAST, file.path",
                 (row[0],),
             )
             pictures: dict[str, None] = {}
             directories: dict[str, None] = {}
-            for path, picture in cursor:
+            discs = set()
+            for path, picture, disc in cursor:
                 directories[os.fsdecode(os.path.dirname(bytes(path)))] = None
+                discs.add(disc)
                 if picture:
                     pictures[picture] = None
-            found.append(AlbumForCover(*row, tuple(pictures), tuple(directories)))
+            *facts, multi_disc = row
+            found.append(
+                AlbumForCover(
+                    *facts, multi_disc or len(discs) > 1, tuple(pictures), tuple(directories)
+                )
+            )
     return found
 
 
-def set_album_cover(album_id: int, picture: str, source: str) -> None:
-    """Record an album's cover by its hash and where it came from."""
+def set_album_cover(album_id: int, picture: str, source: str) -> bool:
+    """Record an album's cover by its hash and where it came from; say whether it is new."""
     with transaction() as cursor:
         cursor.execute(
             "UPDATE album SET cover = %s, cover_source = %s"
             " WHERE id = %s AND (cover, cover_source) IS DISTINCT FROM (%s, %s)",
             (bytes.fromhex(picture), source, album_id, bytes.fromhex(picture), source),
         )
+        return cursor.rowcount == 1
 
 
 def albums_without_cover(limit: int) -> list[int]:
-    """Return albums that have no cover yet."""
+    """Return albums that have no cover and for which it is time to look again."""
     with transaction() as cursor:
-        cursor.execute("SELECT id FROM album WHERE cover IS NULL ORDER BY id LIMIT %s", (limit,))
+        cursor.execute(
+            "SELECT id FROM album WHERE cover IS NULL AND NOT EXISTS"
+            "   (SELECT FROM remote_lookup WHERE service = %s AND key = album.id::text"
+            "     AND retry_at > now())"
+            " ORDER BY id LIMIT %s",
+            (COVER_SEARCH, limit),
+        )
         return [row[0] for row in cursor]
 
 
+def albums_without_mbid(album_ids: Sequence[int]) -> list[tuple[int, str, str]]:
+    """Return (id, artist, title) of those albums that have no MusicBrainz id but an artist."""
+    with transaction() as cursor:
+        cursor.execute(
+            "SELECT id, artist_credit, title FROM album"
+            " WHERE id = ANY(%s) AND mbid IS NULL AND artist_credit IS NOT NULL ORDER BY id",
+            (list(album_ids),),
+        )
+        return cursor.fetchall()
+
+
+def count_albums_in(directory: str, limit: int) -> int:
+    """Count the albums with tracks in the folder itself, at most up to the limit."""
+    prefix = os.fsencode(directory).rstrip(b"/") + b"/"
+    with transaction() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM (SELECT DISTINCT album_id FROM file JOIN track USING (id)"
+            "   WHERE path >= %(prefix)s AND path < %(end)s AND state = 'stored'"
+            "     AND position('/'::bytea IN substring(path FROM %(length)s)) = 0"
+            "   LIMIT %(limit)s) AS first_ones",
+            {
+                "prefix": prefix,
+                "end": prefix[:-1] + b"0",  # '0' follows '/'
+                "length": len(prefix) + 1,
+                "limit": limit,
+            },
+        )
+        return cursor.fetchone()[0]
+
+
 def artist_directories(artist_id: int) -> list[str]:
-    """Return the folders above the albums of an artist, where an artist's image may lie."""
+    """Return the folders of the tracks of an artist's albums."""
     with transaction() as cursor:
         cursor.execute(
             "SELECT DISTINCT file.path FROM album_artist"
@@ -76,9 +130,19 @@ def artist_directories(artist_id: int) -> list[str]:
             " WHERE artist_id = %s AND state = 'stored' ORDER BY file.path LIMIT 1000",
             (artist_id,),
         )
-        paths = [bytes(row[0]) for row in cursor]
-    above = {os.path.dirname(os.path.dirname(path)) for path in paths}
-    return sorted(os.fsdecode(directory) for directory in above)
+        directories = {os.path.dirname(bytes(row[0])) for row in cursor}
+    return sorted(os.fsdecode(directory) for directory in directories)
+
+
+def artists_without_image(album_ids: Sequence[int]) -> list[int]:
+    """Return the artists of these albums that have no image yet."""
+    with transaction() as cursor:
+        cursor.execute(
+            "SELECT DISTINCT artist_id FROM album_artist JOIN artist ON artist.id = artist_id"
+            " WHERE album_id = ANY(%s) AND image IS NULL ORDER BY artist_id",
+            (list(album_ids),),
+        )
+        return [row[0] for row in cursor]
 
 
 def cover_of_artist(artist_id: int) -> str | None:
@@ -93,14 +157,15 @@ def cover_of_artist(artist_id: int) -> str | None:
         return row[0] if row else None
 
 
-def set_artist_image(artist_id: int, picture: str, source: str) -> None:
-    """Record an artist's image by its hash and where it came from."""
+def set_artist_image(artist_id: int, picture: str, source: str) -> bool:
+    """Record an artist's image by its hash and where it came from; say whether it is new."""
     with transaction() as cursor:
         cursor.execute(
             "UPDATE artist SET image = %s, image_source = %s"
             " WHERE id = %s AND (image, image_source) IS DISTINCT FROM (%s, %s)",
             (bytes.fromhex(picture), source, artist_id, bytes.fromhex(picture), source),
         )
+        return cursor.rowcount == 1
 
 
 def known_picture(picture: str) -> tuple[bool, str | None]:
@@ -173,15 +238,32 @@ def may_ask(service: str, key: str) -> bool:
         return row is None or row[0]
 
 
-def remember(service: str, key: str, outcome: str, retry_seconds: float) -> int:
-    """Remember an answer so that it is not asked for again too soon; return the attempts."""
+def remember(
+    service: str, key: str, outcome: str, retry_seconds: float, longest_seconds: float | None = None
+) -> None:
+    """Remember an answer, so that this is not asked for again too soon.
+
+    Args:
+        service: who was asked.
+        key: for what; ``EVERYTHING`` pauses the whole service.
+        outcome: the answer in words.
+        retry_seconds: when it may be asked for again.
+        longest_seconds: if given, the time doubles with each attempt up to this.
+    """
     with transaction() as cursor:
         cursor.execute(
             "INSERT INTO remote_lookup (service, key, outcome, retry_at)"
-            " VALUES (%s, %s, %s, now() + make_interval(secs => %s))"
+            " VALUES (%(service)s, %(key)s, %(outcome)s,"
+            "   now() + make_interval(secs => %(seconds)s))"
             " ON CONFLICT (service, key) DO UPDATE SET outcome = excluded.outcome,"
-            "   retry_at = excluded.retry_at, attempts = remote_lookup.attempts + 1"
-            " RETURNING attempts",
-            (service, key, outcome, retry_seconds),
+            "   attempts = remote_lookup.attempts + 1,"
+            "   retry_at = now() + make_interval(secs => least(%(longest)s,"
+            "     %(seconds)s * power(2, least(remote_lookup.attempts, 30))))",
+            {
+                "service": service,
+                "key": key,
+                "outcome": outcome,
+                "seconds": float(retry_seconds),
+                "longest": float(retry_seconds if longest_seconds is None else longest_seconds),
+            },
         )
-        return cursor.fetchone()[0]

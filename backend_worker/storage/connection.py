@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg2
 import psycopg2.extensions
 
 from backend_worker.config import get_config, redact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # What is worth trying again: the server is away, or chose our transaction as the victim.
 RETRYABLE = (
@@ -63,6 +65,11 @@ def process_connection() -> psycopg2.extensions.connection:
     connection = connect(options="-c synchronous_commit=off -c jit=off")
     _current = (os.getpid(), connection)
     return connection
+
+
+def connection_is_open() -> bool:
+    """Say whether this process has a connection that was not lost."""
+    return _current is not None and _current[0] == os.getpid() and not _current[1].closed
 
 
 def close_process_connection() -> None:

@@ -132,8 +132,7 @@ _INCONSISTENCIES = {
         " (SELECT FROM track_artist WHERE track_id = track.id AND role = 'artist')"
     ),
     "albums without a track": (
-        "SELECT count(*) FROM album WHERE NOT EXISTS"
-        " (SELECT FROM track WHERE album_id = album.id)"
+        "SELECT count(*) FROM album WHERE NOT EXISTS (SELECT FROM track WHERE album_id = album.id)"
     ),
     "scans whose figures do not add up": (
         "SELECT count(*) FROM scan WHERE finished_at IS NOT NULL"
@@ -166,6 +165,8 @@ def analyze() -> None:
 def database_facts() -> dict[str, Any]:
     """Return size in bytes and version of the database."""
     with transaction() as cursor:
-        cursor.execute("SELECT pg_database_size(current_database()), current_setting('server_version')")
+        cursor.execute(
+            "SELECT pg_database_size(current_database()), current_setting('server_version')"
+        )
         size, version = cursor.fetchone()
         return {"database_bytes": size, "postgresql": version}

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from psycopg2.extras import execute_values
 
-from backend_worker.storage.connection import connect, transaction
+from backend_worker.storage.connection import connection_is_open, transaction
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+    from datetime import datetime
+
     import psycopg2.extensions
 
 # Serialises the start of scans, so that two of overlapping folders cannot both begin.
 SCAN_START_LOCK = 7_203_412
+# With a scan's id as the second key: held by the process that walks for it.
+SCAN_WALK_LOCKS = 7_203_414
+KNOWN_FILES_PAGE = 5000
 
 
 class ScanRunningError(RuntimeError):
@@ -89,21 +94,32 @@ class WalkCounts:
     error_count: int = 0
 
 
-def begin(root: bytes) -> int:
+def begin(root: bytes, task_id: str) -> int:
     """Register a scan of the folder and return its id.
+
+    Args:
+        root: the folder.
+        task_id: the id of the message that walks it: delivered again, it goes on with the
+            scan that it began.
 
     Raises:
         ScanRunningError: a scan of this folder, of one above or of one below is running.
     """
     with transaction() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", (SCAN_START_LOCK,))
+        cursor.execute("SELECT id FROM scan WHERE task_id = %s", (task_id,))
+        row = cursor.fetchone()
+        if row is not None:
+            return row[0]
         cursor.execute(
             "SELECT id, root FROM scan WHERE status IN ('running', 'cancelling') ORDER BY id"
         )
         for scan_id, other in cursor.fetchall():
             if overlaps(root, bytes(other)):
                 raise ScanRunningError(scan_id, bytes(other))
-        cursor.execute("INSERT INTO scan (root) VALUES (%s) RETURNING id", (root,))
+        cursor.execute(
+            "INSERT INTO scan (root, task_id) VALUES (%s, %s) RETURNING id", (root, task_id)
+        )
         return cursor.fetchone()[0]
 
 
@@ -113,49 +129,91 @@ def overlaps(one: bytes, other: bytes) -> bool:
     return one.startswith(other) or other.startswith(one)
 
 
-def state_of(scan_id: int) -> str | None:
-    """Return a scan's status, None if there is no such scan."""
+def of_task(task_id: str) -> int | None:
+    """Return the scan that this message began."""
     with transaction() as cursor:
-        cursor.execute("SELECT status FROM scan WHERE id = %s", (scan_id,))
+        cursor.execute("SELECT id FROM scan WHERE task_id = %s", (task_id,))
         row = cursor.fetchone()
         return row[0] if row else None
 
 
-def root_of(scan_id: int) -> bytes:
-    """Return the folder that a scan covers.
+def needs_walk(scan_id: int) -> bool:
+    """Say whether the scan is running and its walk has not ended."""
+    with transaction() as cursor:
+        cursor.execute(
+            "SELECT status = 'running' AND NOT walk_ended FROM scan WHERE id = %s", (scan_id,)
+        )
+        row = cursor.fetchone()
+        return row is not None and row[0]
 
-    Raises:
-        LookupError: there is no such scan.
+
+@contextmanager
+def walking(scan_id: int) -> Iterator[bool]:
+    """Hold the right to walk for a scan; False if another process has it.
+
+    PostgreSQL gives it back when the process dies, so a message that is delivered while its
+    first delivery still runs does nothing, and one delivered after a crash goes on.
     """
     with transaction() as cursor:
-        cursor.execute("SELECT root FROM scan WHERE id = %s", (scan_id,))
-        row = cursor.fetchone()
-    if row is None:
-        raise LookupError(f"there is no scan {scan_id}")
-    return bytes(row[0])
+        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", (SCAN_WALK_LOCKS, scan_id % 2**31))
+        mine = cursor.fetchone()[0]
+    try:
+        yield mine
+    finally:
+        # a lost connection has given it back already
+        if mine and connection_is_open():
+            with transaction() as cursor:
+                cursor.execute(
+                    "SELECT pg_advisory_unlock(%s, %s)", (SCAN_WALK_LOCKS, scan_id % 2**31)
+                )
+
+
+def is_being_walked(scan_id: int) -> bool:
+    """Say whether some process holds the right to walk for this scan."""
+    with walking(scan_id) as free:
+        return not free
 
 
 def known_files(root: bytes) -> Iterator[tuple[bytes, int, int, int, str, int | None]]:
-    """Stream (path, size, mtime_ns, id, state, scan_id) of the files below root, by path.
+    """Yield (path, size, mtime_ns, id, state, scan_id) of the files below root, by path.
 
-    A connection and a cursor of its own: one snapshot, constant memory, and the batches
-    that are committed meanwhile do not disturb it.
+    Page by page, each in a transaction of its own: constant memory, and a walk of hours
+    keeps no snapshot open that would hinder vacuum.
     """
-    connection = connect()
-    try:
-        with connection.cursor(name="known_files") as cursor:
-            cursor.itersize = 2000
-            prefix = root.rstrip(b"/")
-            # '0' follows '/': everything that starts with "root/" lies between the two
+    prefix = root.rstrip(b"/")
+    # '0' follows '/': everything that starts with "root/" lies between the two
+    after, end = prefix + b"/", prefix + b"0"
+    while True:
+        with transaction() as cursor:
             cursor.execute(
                 "SELECT path, size, mtime_ns, id, state, scan_id FROM file"
-                " WHERE path >= %s AND path < %s ORDER BY path",
-                (prefix + b"/", prefix + b"0"),
+                " WHERE path > %s AND path < %s ORDER BY path LIMIT %s",
+                (after, end, KNOWN_FILES_PAGE),
             )
-            for path, *rest in cursor:
-                yield bytes(path), *rest
-    finally:
-        connection.close()
+            rows = cursor.fetchall()
+        for path, *rest in rows:
+            yield path.tobytes(), *rest
+        if len(rows) < KNOWN_FILES_PAGE:
+            return
+        after = rows[-1][0].tobytes()
+
+
+def mount_points(root: bytes) -> set[bytes]:
+    """Return what was a mount point at or below root at its last complete scan."""
+    with transaction() as cursor:
+        cursor.execute("SELECT path FROM mount_point WHERE root = %s", (root,))
+        return {bytes(row[0]) for row in cursor}
+
+
+def set_mount_points(root: bytes, paths: Collection[bytes]) -> None:
+    """Replace the remembered mount points of a root."""
+    with transaction() as cursor:
+        cursor.execute("DELETE FROM mount_point WHERE root = %s", (root,))
+        execute_values(
+            cursor,
+            "INSERT INTO mount_point (root, path) VALUES %s",
+            [(root, path) for path in paths],
+        )
 
 
 def paths_under_way(scan_id: int) -> set[bytes]:
@@ -256,16 +314,6 @@ def end_walk(
         )
 
 
-def batch_paths(batch_id: str) -> list[bytes] | None:
-    """Return a pending batch's paths; None if it is done, cancelled or unknown."""
-    with transaction() as cursor:
-        cursor.execute(
-            "SELECT paths FROM scan_batch WHERE id = %s AND state = 'pending'", (batch_id,)
-        )
-        row = cursor.fetchone()
-        return [bytes(path) for path in row[0] or []] if row else None
-
-
 def batch_state(batch_id: str) -> str | None:
     """Return a batch's state, None if it was never recorded."""
     with transaction() as cursor:
@@ -290,6 +338,38 @@ def adopt_batch(batch_id: str, paths: Sequence[bytes]) -> str:
         )
         row = cursor.fetchone()
     return row[0] if row else batch_state(batch_id) or "cancelled"
+
+
+def fail_batch(batch_id: str, reason: str) -> int | None:
+    """Record that a batch could not be dealt with: all its files count as failed.
+
+    Without this a fault of ours would leave its scan waiting for ever. Size and time are
+    recorded as unknown, so the next scan reads the files again.
+
+    Returns:
+        The scan that the batch belongs to, None if it has none or was not pending.
+    """
+    with transaction() as cursor:
+        cursor.execute(
+            "SELECT scan_id, paths FROM scan_batch WHERE id = %s AND state = 'pending' FOR UPDATE",
+            (batch_id,),
+        )
+        row = cursor.fetchone()
+        if row is None:
+            return None
+        scan_id, paths = row
+        cursor.execute(
+            "INSERT INTO file (path, size, mtime_ns, state, reason, scan_id)"
+            " SELECT path, 0, -1, 'failed', %(reason)s, %(scan)s FROM unnest(%(paths)s) AS path"
+            " ORDER BY path ON CONFLICT (path) DO UPDATE SET mtime_ns = -1, state = 'failed',"
+            "   reason = excluded.reason, scan_id = excluded.scan_id, gone_at = NULL",
+            {"reason": reason, "scan": scan_id, "paths": paths},
+        )
+        cursor.execute(
+            "UPDATE scan_batch SET state = 'done', failed = files, paths = NULL WHERE id = %s",
+            (batch_id,),
+        )
+        return scan_id
 
 
 def split_batch(batch_id: str) -> list[tuple[str, list[bytes]]]:
@@ -453,13 +533,27 @@ def errors_of(scan_id: int, limit: int = 100) -> list[tuple[str, str]]:
         return [(bytes(path).decode("utf-8", "replace"), reason) for path, reason in cursor]
 
 
-def interrupted() -> list[tuple[int, bool]]:
-    """Return (id, walk ended) of the scans that have not ended."""
+@dataclass(frozen=True, slots=True)
+class ActiveScan:
+    """A scan that has not ended, as its resumption needs it."""
+
+    id: int
+    root: bytes
+    task_id: str
+    needs_walk: bool
+
+
+def active() -> list[ActiveScan]:
+    """Return the scans that have not ended, oldest first."""
     with transaction() as cursor:
         cursor.execute(
-            "SELECT id, walk_ended FROM scan WHERE status IN ('running', 'cancelling') ORDER BY id"
+            "SELECT id, root, task_id, status = 'running' AND NOT walk_ended FROM scan"
+            " WHERE status IN ('running', 'cancelling') ORDER BY id"
         )
-        return cursor.fetchall()
+        return [
+            ActiveScan(scan_id, bytes(root), task_id, needs_walk)
+            for scan_id, root, task_id, needs_walk in cursor
+        ]
 
 
 def pending_batches() -> list[tuple[str, list[bytes]]]:

@@ -86,9 +86,11 @@ def similar(track_id: int, limit: int = 10) -> list[dict[str, Any]]:
                 "reached it yet"
             )
         # The index returns its nearest before the join drops gone files: ask for more.
-        cursor.execute("SET LOCAL hnsw.ef_search = %s", (min(1000, max(40, limit * 4)),))
+        # 200 finds 97 % of the ten nearest among 100,000, 100 finds 95 %; it takes 0.5 ms.
+        cursor.execute("SET LOCAL hnsw.ef_search = %s", (min(1000, max(200, limit * 4)),))
         cursor.execute(
-            "WITH nearest AS MATERIALIZED (SELECT track_id, embedding <=> %(vector)s AS distance"
+            "WITH nearest AS MATERIALIZED ("  # noqa: S608 - our own columns and joins
+            "   SELECT track_id, embedding <=> %(vector)s AS distance"
             "   FROM track_vector ORDER BY embedding <=> %(vector)s LIMIT %(more)s)"
             f" SELECT {_TRACK_COLUMNS}, (1 - distance)::real AS score {_TRACK_JOINS}"
             " JOIN nearest ON nearest.track_id = track.id"
@@ -102,7 +104,8 @@ def similar_artists(artist_id: int, limit: int = 10) -> list[dict[str, Any]]:
     """Return the artists nearest to one by the mean of their tracks' vectors."""
     with transaction() as cursor:
         cursor.execute(
-            "SELECT artist.id, artist.name, (1 - (other.embedding <=> mine.embedding))::real AS score"
+            "SELECT artist.id, artist.name,"
+            "   (1 - (other.embedding <=> mine.embedding))::real AS score"
             " FROM artist_vector AS mine, artist_vector AS other"
             " JOIN artist ON artist.id = other.artist_id"
             " WHERE mine.artist_id = %s AND other.artist_id <> mine.artist_id"
@@ -162,3 +165,15 @@ def _rows(cursor: Any) -> list[dict[str, Any]]:
             # shown to people: a byte that is not UTF-8 becomes \xNN
             row["path"] = bytes(row["path"]).decode("utf-8", "backslashreplace")
     return rows
+
+
+def any_track_with_vector() -> dict[str, Any] | None:
+    """Return a track to show similar ones of: the first with a genre."""
+    with transaction() as cursor:
+        cursor.execute(
+            "SELECT track.id FROM track JOIN track_vector ON track_id = track.id"
+            " JOIN file ON file.id = track.id AND state = 'stored'"
+            " ORDER BY cardinality(genres) = 0, track.id LIMIT 1"
+        )
+        row = cursor.fetchone()
+    return track(row[0]) if row else None

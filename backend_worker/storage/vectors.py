@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from psycopg2.extras import execute_values
 
-from backend_worker.library.vectors import TrackFeatures
+from backend_worker.library.features import TrackFeatures
 from backend_worker.storage.connection import transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 
 def features(track_ids: Sequence[int]) -> list[TrackFeatures]:
@@ -63,9 +66,7 @@ def without_vector(model_version: int, limit: int) -> list[int]:
         return [row[0] for row in cursor]
 
 
-def store_track_vectors(
-    model_version: int, vectors: Iterable[tuple[int, Sequence[float]]]
-) -> int:
+def store_track_vectors(model_version: int, vectors: Iterable[tuple[int, Sequence[float]]]) -> int:
     """Store (track id, vector) pairs in one transaction and return how many were kept.
 
     A track that was removed meanwhile is left out.

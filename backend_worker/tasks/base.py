@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import redis.exceptions
 from celery import Task
 
 from backend_worker.celery_app import app
 from backend_worker.config import get_config
+from backend_worker.library.artwork.store import CoverStoreError
+from backend_worker.storage import scans
 from backend_worker.storage.connection import RETRYABLE, DatabaseAwayError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+Item = TypeVar("Item")
 
 logger = logging.getLogger(__name__)
 
 # Conditions that pass by themselves: a server restarting, a deadlock, a full disk.
-TRANSIENT = (*RETRYABLE, DatabaseAwayError, redis.exceptions.RedisError)
+TRANSIENT = (*RETRYABLE, DatabaseAwayError, redis.exceptions.RedisError, CoverStoreError)
 
 
 class PipelineTask(Task):
@@ -35,10 +41,41 @@ class PipelineTask(Task):
     retry_jitter = True
 
     def on_retry(
-        self, exc: BaseException, task_id: str, args: Any, kwargs: Any, einfo: Any  # noqa: ARG002
+        self,
+        exc: BaseException,
+        task_id: str,
+        args: Any,
+        kwargs: Any,
+        einfo: Any,
     ) -> None:
         """Log one line: this is expected, a stack trace would only frighten."""
         logger.warning("%s waits and tries again: %s", self.name, _one_line(exc))
+
+
+class BatchTask(PipelineTask):
+    """A task that deals with one batch of a scan.
+
+    When it fails for a reason that will not pass, its batch is recorded as failed: the scan
+    must end, with figures that add up.
+    """
+
+    abstract = True
+
+    @staticmethod
+    def batch_of(args: Sequence[Any], kwargs: dict[str, Any]) -> str | None:
+        """Return the id of the batch in the task's arguments."""
+        return kwargs.get("batch_id") or (args[1] if len(args) > 1 else None)
+
+    def on_failure(
+        self, exc: BaseException, task_id: str, args: Any, kwargs: Any, einfo: Any
+    ) -> None:
+        """Record the batch as failed and end its scan if it was the last."""
+        batch_id = self.batch_of(args, kwargs)
+        if not batch_id:
+            return
+        scan_id = scans.fail_batch(batch_id, f"internal error in {self.name}: {_one_line(exc)}")
+        if scan_id is not None:
+            app.send_task("scan.finish", args=[scan_id])
 
 
 def send(task_name: str, args: Sequence[Any], **options: Any) -> None:
@@ -50,6 +87,12 @@ def send(task_name: str, args: Sequence[Any], **options: Any) -> None:
     if size > get_config().compress_above_bytes:
         options["compression"] = "gzip"
     app.send_task(task_name, args=list(args), argsrepr=f"({size} bytes)", **options)
+
+
+def chunks(items: Sequence[Item], size: int) -> Iterator[list[Item]]:
+    """Cut a sequence into lists of at most ``size``."""
+    for start in range(0, len(items), size):
+        yield list(items[start : start + size])
 
 
 def _one_line(error: BaseException) -> str:

@@ -7,11 +7,13 @@ from typing import Any
 from backend_worker.celery_app import app
 from backend_worker.library.grouping import group
 from backend_worker.library.model import TrackRecord
-from backend_worker.tasks.base import PipelineTask, send
+from backend_worker.tasks.base import BatchTask, send
 
 
-@app.task(name="batch.process_entities", base=PipelineTask)
-def process_entities(metadata_list: dict[str, Any] | list[dict[str, Any]], batch_id: str | None = None) -> None:
+@app.task(name="batch.process_entities", base=BatchTask)
+def process_entities(
+    metadata_list: dict[str, Any] | list[dict[str, Any]], batch_id: str | None = None
+) -> None:
     """Group a batch and send it to the ``insert`` queue.
 
     Args:

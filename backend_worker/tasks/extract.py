@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import signal
-from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backend_worker.celery_app import app
 from backend_worker.config import get_config
@@ -16,8 +15,11 @@ from backend_worker.library.model import FailedFile, TrackRecord
 from backend_worker.library.tags import UnreadableFile, read_track
 from backend_worker.progress import events
 from backend_worker.storage import scans
-from backend_worker.tasks.base import PipelineTask, send
+from backend_worker.tasks.base import BatchTask, send
 from backend_worker.tasks.delivery import count_delivery, forget_deliveries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +28,7 @@ class _ReadingTookTooLongError(Exception):
     """Raised by the alarm within the reading of one file."""
 
 
-@app.task(name="metadata.extract_batch", base=PipelineTask)
+@app.task(name="metadata.extract_batch", base=BatchTask)
 def extract_batch(file_paths: Sequence[str], batch_id: str | None = None) -> None:
     """Read the files and send what they hold to the ``batch`` queue.
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
 
+from backend_worker.config import get_config
 from backend_worker.progress import events
-from backend_worker.storage import scans
-from backend_worker.tasks.base import send
+from backend_worker.storage import artwork, scans
+from backend_worker.tasks.base import chunks, send
 
 logger = logging.getLogger(__name__)
 
@@ -40,15 +40,15 @@ def end_scan_if_done(scan_id: int) -> None:
 
 def follow_up(scan_id: int) -> None:
     """Send what follows a scan; sending it twice does no harm."""
-    for album_ids in _chunks(scans.touched_albums(scan_id)):
+    albums = scans.touched_albums(scan_id)
+    for album_ids in chunks(albums, ENTITIES_PER_MESSAGE):
         send("covers.process_album_covers", [album_ids])
     artists = scans.touched_artists(scan_id)
-    for artist_ids in _chunks(artists):
+    for artist_ids in chunks(artists, ENTITIES_PER_MESSAGE):
         send("vectorization.artists", [artist_ids])
         send("covers.process_artist_images", [artist_ids])
+    if get_config().musicbrainz_search:
+        unidentified = [album_id for album_id, _, _ in artwork.albums_without_mbid(albums)]
+        for album_ids in chunks(unidentified, ENTITIES_PER_MESSAGE):
+            send("metadata.enrich_batch", [album_ids])
     scans.mark_followed_up(scan_id)
-
-
-def _chunks(ids: Sequence[int]) -> Iterator[list[int]]:
-    for start in range(0, len(ids), ENTITIES_PER_MESSAGE):
-        yield list(ids[start : start + ENTITIES_PER_MESSAGE])

@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backend_worker.celery_app import app
 from backend_worker.library.model import EntityBatch, FailedFile
 from backend_worker.progress import events
 from backend_worker.storage.insert import insert_batch
-from backend_worker.tasks.base import PipelineTask, send
+from backend_worker.tasks.base import BatchTask, send
 from backend_worker.tasks.followup import end_scan_if_done
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 logger = logging.getLogger(__name__)
 
 
-@app.task(name="insert.direct_batch", base=PipelineTask)
+class InsertTask(BatchTask):
+    """Its batch id is within its one argument."""
+
+    abstract = True
+
+    @staticmethod
+    def batch_of(args: Sequence[Any], kwargs: dict[str, Any]) -> str | None:
+        """Return the id of the batch in the task's argument."""
+        data = kwargs.get("insertion_data") or (args[0] if args else {})
+        return data.get("batch_id")
+
+
+@app.task(name="insert.direct_batch", base=InsertTask)
 def direct_batch(insertion_data: dict[str, Any]) -> None:
     """Store a grouped batch; messages are sent only after the commit.
 

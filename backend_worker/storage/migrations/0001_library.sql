@@ -7,17 +7,24 @@ CREATE EXTENSION IF NOT EXISTS vector;
 
 -- Which of two spellings to show. Commutative and associative, so that the result does
 -- not depend on the order in which batches arrive: mixed case before all-upper or
--- all-lower, then the first by code point.
+-- all-lower, then the first by code point. pg_c_utf8: the same in every locale, as
+-- grouping.better_spelling computes it.
 CREATE FUNCTION better_spelling(a text, b text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE
         WHEN a IS NULL THEN b
         WHEN b IS NULL THEN a
-        WHEN (a = upper(a) OR a = lower(a)) <> (b = upper(b) OR b = lower(b))
-            THEN CASE WHEN a = upper(a) OR a = lower(a) THEN b ELSE a END
+        WHEN (a IN (upper(a COLLATE pg_c_utf8), lower(a COLLATE pg_c_utf8)))
+            <> (b IN (upper(b COLLATE pg_c_utf8), lower(b COLLATE pg_c_utf8)))
+            THEN CASE WHEN a IN (upper(a COLLATE pg_c_utf8), lower(a COLLATE pg_c_utf8))
+                THEN b ELSE a END
         WHEN a COLLATE "C" <= b COLLATE "C" THEN a
         ELSE b
     END;
+
+CREATE AGGREGATE best_spelling(text) (
+    SFUNC = better_spelling, STYPE = text, COMBINEFUNC = better_spelling, PARALLEL = SAFE
+);
 
 -- What search compares: without accents and case.
 CREATE FUNCTION search_form(words text) RETURNS text
@@ -27,6 +34,7 @@ CREATE FUNCTION search_form(words text) RETURNS text
 CREATE TABLE scan (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     root bytea NOT NULL,
+    task_id text NOT NULL UNIQUE, -- the message that walks: delivered again, it goes on with this scan
     status text NOT NULL DEFAULT 'running'
         CHECK (status IN ('running', 'cancelling', 'completed', 'cancelled', 'failed')),
     started_at timestamptz NOT NULL DEFAULT now(),
@@ -75,6 +83,14 @@ CREATE TABLE scan_batch (
     created_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX scan_batch_scan ON scan_batch (scan_id, state);
+
+-- Folders below a root (or the root itself) that were mount points at its last complete scan:
+-- one that is none any more is an unplugged disk, not a folder that was emptied.
+CREATE TABLE mount_point (
+    root bytea NOT NULL,
+    path bytea NOT NULL,
+    PRIMARY KEY (root, path)
+);
 
 CREATE TABLE scan_missing (
     scan_id bigint NOT NULL REFERENCES scan ON DELETE CASCADE,
@@ -205,15 +221,19 @@ CREATE TABLE track_vector (
     embedding vector(64) NOT NULL
 );
 -- HNSW needs no training, so one new album is one small insert (IVFFlat would have to be
--- rebuilt as the library grows).
-CREATE INDEX track_vector_cosine ON track_vector USING hnsw (embedding vector_cosine_ops);
+-- rebuilt as the library grows). Measured on 100,000 made-up tracks in batches of 250, with
+-- ef_search 200 (storage/search.py): m 8 and ef_construction 64 take 0.26 ms a vector, 47 MB,
+-- and find 97 to 98 % of the ten nearest; m 16: 0.60 ms, 57 MB, 99 %. ef_construction 32 finds
+-- 94 % of 20,000. halfvec makes the index 28 % smaller and nothing faster.
+CREATE INDEX track_vector_cosine ON track_vector
+    USING hnsw (embedding vector_cosine_ops) WITH (m = 8, ef_construction = 64);
 
+-- Without an index: comparing all of some thousand artists takes milliseconds.
 CREATE TABLE artist_vector (
     artist_id bigint PRIMARY KEY REFERENCES artist ON DELETE CASCADE,
     model_version integer NOT NULL,
     embedding vector(64) NOT NULL
 );
-CREATE INDEX artist_vector_cosine ON artist_vector USING hnsw (embedding vector_cosine_ops);
 
 -- Pictures of the cover store, by the SHA-256 of their content.
 CREATE TABLE picture (

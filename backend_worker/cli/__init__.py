@@ -1,0 +1,72 @@
+"""The command line ``backend-worker``: arguments, exit codes, and errors as sentences."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from backend_worker.cli.exits import Exit, UserError
+from backend_worker.cli.parser import build_parser
+from backend_worker.config import ConfigError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code (see :class:`Exit`)."""
+    args = build_parser().parse_args(arguments)
+    try:
+        return _run(args)
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        # `backend-worker search x | head`: the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.OK
+    except (ConfigError, UserError) as error:
+        return _complain(str(error), getattr(error, "exit", Exit.USAGE))
+    except Exception as error:
+        return _server_is_away(error, args)
+
+
+def _run(args: argparse.Namespace) -> int:
+    if args.embedded and not args.starts_servers:
+        from backend_worker.cli.embedded import run_embedded  # noqa: PLC0415 - laptops only
+
+        return int(run_embedded(Path(args.embedded), args))
+    return int(args.run(args))
+
+
+def _server_is_away(error: Exception, args: argparse.Namespace) -> int:
+    """Turn what the servers' clients raise into a sentence; anything else goes on."""
+    import kombu.exceptions  # noqa: PLC0415 - only in this case
+    import redis.exceptions  # noqa: PLC0415
+
+    from backend_worker.config import get_config, redact  # noqa: PLC0415
+    from backend_worker.storage.connection import DatabaseAwayError  # noqa: PLC0415
+
+    if isinstance(error, DatabaseAwayError):
+        return _complain(str(error), Exit.SERVER_AWAY)
+    if isinstance(error, (kombu.exceptions.OperationalError, redis.exceptions.RedisError)):
+        where = redact(get_config().redis_url)
+        sentence = f"Redis is not available at {where}: {error}. Is it running? "
+        return _complain(sentence + "`backend-worker doctor` checks.", Exit.SERVER_AWAY)
+    import psycopg2.errors  # noqa: PLC0415
+
+    if isinstance(error, psycopg2.errors.UndefinedTable):
+        return _complain(
+            "the database has no tables yet, or older ones: run `backend-worker migrate`",
+            Exit.SERVER_AWAY,
+        )
+    if args.debug or not isinstance(error, psycopg2.Error):
+        raise error
+    return _complain(f"PostgreSQL: {error}", Exit.SERVER_AWAY)
+
+
+def _complain(sentence: str, code: Exit) -> int:
+    print(f"backend-worker: {sentence.strip()}", file=sys.stderr)  # noqa: T201 - the command line's voice
+    return code

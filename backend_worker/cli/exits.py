@@ -1,0 +1,25 @@
+"""Exit codes, and the error that carries one."""
+
+from __future__ import annotations
+
+import enum
+
+
+class Exit(enum.IntEnum):
+    """What a command's exit code says."""
+
+    OK = 0
+    FAILED = 1  # the scan did not complete, a check failed
+    USAGE = 2  # wrong arguments or settings
+    SERVER_AWAY = 3  # Redis, PostgreSQL or the worker does not answer
+    NOT_FOUND = 4  # nothing matches
+    BUSY = 5  # another scan of an overlapping folder is running
+    INTERRUPTED = 130  # Ctrl-C
+
+
+class UserError(Exception):
+    """A sentence for the person who typed the command, and the exit code that goes with it."""
+
+    def __init__(self, sentence: str, code: Exit = Exit.FAILED) -> None:
+        super().__init__(sentence)
+        self.exit = code

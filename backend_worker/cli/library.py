@@ -1,0 +1,151 @@
+"""``status``, ``search``, ``similar`` and ``failures``: questions to the library."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from backend_worker.cli import output
+from backend_worker.cli.exits import Exit, UserError
+from backend_worker.storage import scans
+from backend_worker.storage import search as library
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def search(args: argparse.Namespace) -> Exit:
+    """Find tracks by words of title, artist and album."""
+    text = " ".join(args.text)
+    tracks = library.search(text, args.limit)
+    if args.json:
+        output.print_json(tracks)
+    elif tracks:
+        show_tracks(f"{len(tracks)} tracks for “{text}”", tracks)
+    else:
+        output.print_line(f"no track matches “{text}”")
+    return Exit.OK if tracks else Exit.NOT_FOUND
+
+
+def similar(args: argparse.Namespace) -> Exit:
+    """Show the tracks nearest to one."""
+    words = " ".join(args.track)
+    found = library.find_tracks(words)
+    if not found:
+        raise UserError(f"no track matches “{words}”", Exit.NOT_FOUND)
+    track = found[0]
+    try:
+        tracks = library.similar(track["id"], args.limit)
+    except LookupError as error:
+        raise UserError(str(error), Exit.NOT_FOUND) from error
+    if args.json:
+        output.print_json({"track": track, "similar": tracks})
+    else:
+        title = f"most like {track['title']} by {track['artist'] or 'unknown'}"
+        show_tracks(title, tracks, score=True)
+    return Exit.OK if tracks else Exit.NOT_FOUND
+
+
+def show_tracks(title: str, tracks: list[dict[str, Any]], *, score: bool = False) -> None:
+    """Print tracks as a table."""
+    columns = ["id", "artist", "title", "album", "year", "genre", "length"]
+    rows = [
+        [
+            track["id"],
+            track["artist"],
+            track["title"],
+            track["album"],
+            (track["date"] or "")[:4],
+            ", ".join(track["genres"]),
+            output.duration(track["duration"]),
+        ]
+        for track in tracks
+    ]
+    if score:
+        columns.append("alike")
+        rows = [[*row, f"{track['score']:.2f}"] for row, track in zip(rows, tracks, strict=True)]
+    output.print_table(title, columns, rows, right=("id", "length", "alike"))
+
+
+def failures(args: argparse.Namespace) -> Exit:
+    """Show the files that could not be read, and why."""
+    rows = library.failures(args.limit)
+    if args.json:
+        output.print_json(rows)
+    elif rows:
+        output.print_table(
+            f"{len(rows)} files could not be read; `backend-worker retry` tries again",
+            ["path", "bytes", "reason"],
+            [[row["path"], row["size"], row["reason"]] for row in rows],
+            right=("bytes",),
+        )
+    else:
+        output.print_line("every file could be read")
+    return Exit.OK
+
+
+def status(args: argparse.Namespace) -> Exit:
+    """Show the worker, its queues, the newest scans and the library's size."""
+    from backend_worker.cli.workers import running_workers  # noqa: PLC0415 - imports Celery
+    from backend_worker.tasks import broker  # noqa: PLC0415
+
+    report = {
+        "workers": running_workers(),
+        "queues": broker.queue_lengths(),
+        "under_way": len(broker.taken_queues()),
+        "scans": [scan.as_dict() for scan in scans.recent()],
+        "library": library.totals(),
+    }
+    if args.json:
+        output.print_json(report)
+    else:
+        _show_status(report)
+    return Exit.OK if report["workers"] else Exit.SERVER_AWAY
+
+
+def _show_status(report: dict[str, Any]) -> None:
+    if report["workers"]:
+        output.print_table(
+            "worker",
+            ["name", "processes", "of", "pid", "tasks done"],
+            [
+                [w["name"], w["processes"], w["max_processes"], str(w["pid"]), w["tasks_done"]]
+                for w in report["workers"]
+            ],
+        )
+    else:
+        output.print_line("no worker answers: is celery-worker.service running?")
+    waiting = {name: length for name, length in report["queues"].items() if length}
+    text = ", ".join(f"{name} {length}" for name, length in waiting.items()) or "nothing"
+    output.print_line(f"waiting: {text}; under way: {report['under_way']}")
+    output.print_table(
+        "newest scans",
+        [
+            "scan",
+            "folder",
+            "status",
+            "found",
+            "stored",
+            "unchanged",
+            "failed",
+            "ignored",
+            "gone",
+            "time",
+        ],
+        [
+            [
+                scan["id"],
+                scan["root"],
+                scan["status"],
+                scan["found"],
+                scan["stored"],
+                scan["unchanged"],
+                scan["failed"],
+                scan["ignored"],
+                scan["gone"],
+                output.duration(scan["seconds"]),
+            ]
+            for scan in report["scans"]
+        ],
+        right=("scan", "found", "stored", "unchanged", "failed", "ignored", "gone", "time"),
+    )
+    output.print_facts("library", report["library"])

@@ -1,0 +1,133 @@
+"""The commands and their arguments; what a command needs is imported when it runs."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from backend_worker.cli.exits import Exit
+from backend_worker.queues import MAINTENANCE_TASKS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+EXIT_CODES = "exit codes: " + ", ".join(
+    f"{code.value} {code.name.lower().replace('_', ' ')}" for code in Exit
+)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="backend-worker",
+        description="Keeps a music library in PostgreSQL with one Celery worker.",
+        epilog=EXIT_CODES,
+    )
+    parser.add_argument("--version", action="version", version=version("backend-worker"))
+    parser.add_argument(
+        "--embedded",
+        metavar="FOLDER",
+        default=os.environ.get("BACKEND_WORKER_EMBEDDED"),
+        help="run with servers of its own, whose data are in this folder (a laptop without "
+        "Redis and PostgreSQL); also by the variable BACKEND_WORKER_EMBEDDED",
+    )
+    parser.add_argument("--debug", action="store_true", help="show stack traces")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_scans(commands)
+    _add_questions(commands)
+    _add_care(commands)
+    return parser
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    function: str,
+    help_text: str,
+    *,
+    worker: bool = False,
+) -> argparse.ArgumentParser:
+    """Add a command; ``function`` is ``module:name`` within this package."""
+    command = commands.add_parser(name, help=help_text, description=help_text, epilog=EXIT_CODES)
+    command.add_argument("--json", action="store_true", help="print JSON for programs")
+    command.set_defaults(run=_lazy(function), needs_worker=worker, starts_servers=False)
+    return command
+
+
+def _lazy(function: str) -> Callable[[argparse.Namespace], int]:
+    module, name = function.split(":")
+
+    def run(args: argparse.Namespace) -> int:
+        return getattr(importlib.import_module(f"backend_worker.cli.{module}"), name)(args)
+
+    return run
+
+
+def _add_scans(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    scan = _command(
+        commands, "scan", "scan:scan", "look for new, changed, moved and gone files", worker=True
+    )
+    scan.add_argument("path", nargs="?", help="folder (default: the setting music_dir)")
+    scan.add_argument("--follow", action="store_true", help="show progress until the scan ends")
+    cancel = _command(commands, "cancel", "scan:cancel", "cancel a running scan, or all")
+    cancel.add_argument("scan", nargs="?", type=int, help="number of the scan")
+    demo = _command(
+        commands,
+        "demo",
+        "demo:demo",
+        "scan a folder, or a made-up library, with servers of its own",
+    )
+    demo.add_argument(
+        "--music", metavar="FOLDER", help="folder to scan (default: a sample library)"
+    )
+    demo.add_argument("--tracks", type=int, default=240, help="size of the sample library")
+    demo.set_defaults(starts_servers=True)
+    _command(commands, "worker", "worker:worker", "run the worker in the foreground")
+
+
+def _add_questions(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    _command(
+        commands, "status", "library:status", "what the worker does and what is in the library"
+    )
+    search = _command(
+        commands, "search", "library:search", "find tracks by words; accents and typos are forgiven"
+    )
+    search.add_argument("text", nargs="+")
+    search.add_argument("--limit", type=_positive, default=20)
+    similar = _command(commands, "similar", "library:similar", "the tracks most like one")
+    similar.add_argument("track", nargs="+", help="a track's number, or words that find it")
+    similar.add_argument("--limit", type=_positive, default=10)
+    failures = _command(
+        commands, "failures", "library:failures", "files that could not be read, and why"
+    )
+    failures.add_argument("--limit", type=_positive, default=100)
+
+
+def _add_care(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    _command(
+        commands, "retry", "maintenance:retry", "read again what could not be read", worker=True
+    )
+    maintenance = _command(
+        commands,
+        "maintenance",
+        "maintenance:maintenance",
+        "run a maintenance task now",
+        worker=True,
+    )
+    maintenance.add_argument("name", choices=[task.partition(".")[2] for task in MAINTENANCE_TASKS])
+    maintenance.add_argument(
+        "--timeout", type=float, default=600.0, help="seconds to wait for its end (default: 600)"
+    )
+    _command(commands, "migrate", "maintenance:migrate", "bring the database's tables up to date")
+    _command(commands, "doctor", "doctor:doctor", "check everything and say what to do")
+    _command(commands, "config", "settings:config", "the settings, and where each comes from")
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("expected 1 or more")
+    return value

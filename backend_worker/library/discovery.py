@@ -1,0 +1,67 @@
+"""Telling what a walk found apart: to read, unchanged, known as unreadable, too fresh, missing."""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator
+
+    from backend_worker.library.walk import Found
+
+# (path, size, mtime_ns, id, state, id of the scan that last read it), as the database has it
+Known = tuple[bytes, int, int, int, str, int | None]
+
+
+class Verdict(enum.Enum):
+    """What is to be done about one file."""
+
+    READ = "read"  # new or changed
+    UNCHANGED = "unchanged"
+    FAILED = "failed"  # could not be read before and has not changed since
+    FRESH = "fresh"  # written in the last seconds: left for the next scan
+    UNDER_WAY = "under way"  # in a batch of this scan, from before an interruption
+    MISSING = "missing"  # known, but the walk did not see it
+
+
+def compare(
+    found: Iterable[Found],
+    known: Iterable[Known],
+    *,
+    scan_id: int,
+    is_fresh: Callable[[int], bool],
+    under_way: Collection[bytes] = (),
+) -> Iterator[tuple[Verdict, bytes, int]]:
+    """Yield (verdict, path, id) for every file of either side; the id is 0 if it has none.
+
+    Args:
+        found: the walk's files, by path.
+        known: the database's files, by path.
+        scan_id: this scan; what it read before an interruption is under way, not unchanged.
+        is_fresh: tells from a time of modification (ns) whether the file may still be written.
+        under_way: paths in batches of this scan that are not done.
+    """
+    known_files = iter(known)
+    row = next(known_files, None)
+    for path, size, mtime_ns in found:
+        while row is not None and row[0] < path:
+            if row[4] != "gone":
+                yield Verdict.MISSING, row[0], row[3]
+            row = next(known_files, None)
+        same_path = row is not None and row[0] == path
+        if path in under_way or (same_path and row[5] == scan_id):
+            yield Verdict.UNDER_WAY, path, row[3] if same_path else 0
+        elif same_path and row[1] == size and row[2] == mtime_ns and row[4] != "gone":
+            verdict = Verdict.UNCHANGED if row[4] == "stored" else Verdict.FAILED
+            yield verdict, path, row[3]
+        elif is_fresh(mtime_ns):
+            yield Verdict.FRESH, path, row[3] if same_path else 0
+        else:
+            yield Verdict.READ, path, row[3] if same_path else 0
+        if same_path:
+            row = next(known_files, None)
+    while row is not None:
+        if row[4] != "gone":
+            yield Verdict.MISSING, row[0], row[3]
+        row = next(known_files, None)

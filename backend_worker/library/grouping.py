@@ -1,0 +1,226 @@
+"""Group tracks into artists and albums.
+
+Identity depends on one track alone, and what two tracks say of one artist or album is merged
+by commutative rules, the same as those of the database: batches may arrive in any order and
+may cut albums anywhere, and the library comes out the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from backend_worker.library import names
+from backend_worker.library.model import AlbumEntity, ArtistEntity, EntityBatch, TrackEntity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from backend_worker.library.model import TrackRecord
+
+Entity = TypeVar("Entity", ArtistEntity, AlbumEntity)
+
+# Bytes of one part of a key; a B-tree of PostgreSQL takes entries of 2,704 bytes at most.
+LONGEST_KEY_PART = 800
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def group(records: Iterable[TrackRecord]) -> EntityBatch:
+    """Return the tracks with their artists and albums, each once and in the order of keys.
+
+    Of two records with one path the later counts.
+    """
+    artists: dict[str, ArtistEntity] = {}
+    albums: dict[str, AlbumEntity] = {}
+    tracks = []
+    latest = {record.path: record for record in records}
+    for _, record in sorted(latest.items()):
+        performers = _track_artists(record)
+        composers = _artists(record.composers)
+        album, album_artists = _album(record)
+        for artist in [*performers, *composers, *album_artists]:
+            _add(artists, artist, _ARTIST_RULES)
+        if album is not None:
+            _add(albums, album, _ALBUM_RULES)
+        tracks.append(
+            TrackEntity(
+                record=record.to_message(),
+                album_key=album.key if album else None,
+                artist_keys=[artist.key for artist in performers],
+                artist_credit=names.credit(record.artists) or None,
+                composer_keys=[artist.key for artist in composers],
+            )
+        )
+    return EntityBatch(
+        artists=[artists[key] for key in sorted(artists)],
+        albums=[albums[key] for key in sorted(albums)],
+        tracks=tracks,
+    )
+
+
+def better_spelling(a: str | None, b: str | None) -> str | None:
+    """Return which of two spellings to show, as the SQL function of this name does.
+
+    Mixed case before all-upper or all-lower, then the first by code point.
+    """
+    if a is None or b is None:
+        return b if a is None else a
+    return min(a, b, key=lambda text: (_is_of_one_case(text), text))
+
+
+def _is_of_one_case(text: str) -> bool:
+    if text.isascii():
+        return text in (text.upper(), text.lower())
+    # PostgreSQL maps single characters: its upper('ß') is 'ß', its lower('\u0130') is 'i'
+    upper = [mapped if len(mapped := char.upper()) == 1 else char for char in text]
+    lower = [char.lower()[0] for char in text]
+    return list(text) in (upper, lower)
+
+
+def _track_artists(record: TrackRecord) -> list[ArtistEntity]:
+    found = _artists(record.artists, record.mb_artist_ids, record.artist_sorts)
+    if found and record.title:
+        known = {artist.name_key for artist in found}
+        guests = _artists(names.featured_in_title(record.title))
+        found += [guest for guest in guests if guest.name_key not in known]
+    return found
+
+
+def _artists(
+    values: Sequence[str], mbids: Sequence[str] = (), sorts: Sequence[str] = ()
+) -> list[ArtistEntity]:
+    """Return the artists that a tag names, each once; ids count only if each has its name."""
+    ids = [mbid.lower() for mbid in mbids]
+    if not all(_UUID.fullmatch(mbid) for mbid in ids):
+        ids = []
+    parts = names.split_as(values, len(ids)) if ids else None
+    if parts is None:
+        ids = []
+        main, featured = names.split_parts(values)
+        parts = main + featured
+    found: dict[str, ArtistEntity] = {}
+    for position, name in enumerate(parts):
+        name_key = _bounded(names.normalise(name))
+        mbid = ids[position] if ids else None
+        artist = ArtistEntity(
+            key=f"mbid:{mbid}" if mbid else name_key,
+            name_key=name_key,
+            name=name,
+            sort_name=sorts[position] if len(sorts) == len(parts) else None,
+            mbid=mbid,
+        )
+        found.setdefault(artist.key, artist)
+    return list(found.values())
+
+
+def _album(record: TrackRecord) -> tuple[AlbumEntity | None, list[ArtistEntity]]:
+    """Return the album of a track, or None without a title, and the album's artists."""
+    if not record.album or not record.album.strip():
+        return None, []
+    title = names.without_disc(record.album)
+    artists: list[ArtistEntity] = []
+    various = names.VARIOUS_ARTISTS_MBID in record.mb_album_artist_ids or (
+        names.are_various(record.album_artists) if record.album_artists else record.compilation
+    )
+    if various:
+        told_apart_by, credit = "various", names.VARIOUS_ARTISTS
+    elif record.album_artists:
+        artists = _artists(
+            record.album_artists, record.mb_album_artist_ids, record.album_artist_sorts
+        )
+        # Without guests: some taggers put each track's artists here.
+        main, _ = names.split_parts(record.album_artists)
+        told_apart_by = _bounded("+".join(sorted({names.normalise(name) for name in main})))
+        credit = names.credit(record.album_artists)
+    else:
+        folder = os.fsencode(names.disc_folder(record.path)).decode("utf-8", "backslashreplace")
+        told_apart_by, credit = "dir:" + _bounded(folder.replace("\0", "\\x00")), None
+    name_key = f"{_bounded(names.normalise(title))}|{told_apart_by}"
+    mbid = _uuid(record.mb_release_id)
+    album = AlbumEntity(
+        key=f"mbid:{mbid}" if mbid else name_key,
+        name_key=name_key,
+        title=title,
+        artist_keys=[artist.key for artist in artists],
+        artist_credit=credit,
+        sort_title=record.album_sort,
+        mbid=mbid,
+        release_group_mbid=_uuid(record.mb_release_group_id),
+        date=record.date,
+        original_date=record.original_date,
+        compilation=record.compilation or various,
+        disc_total=record.disc_total,
+        label=record.label,
+        catalog_number=record.catalog_number,
+        picture=record.picture,
+    )
+    return album, artists
+
+
+def _uuid(text: str | None) -> str | None:
+    return text.lower() if text and _UUID.fullmatch(text.lower()) else None
+
+
+def _bounded(part: str) -> str:
+    """Return a part of a key; of an overlong one the beginning and a digest."""
+    encoded = part.encode("utf-8", "backslashreplace")
+    if len(encoded) <= LONGEST_KEY_PART:
+        return part
+    beginning = encoded[: LONGEST_KEY_PART - 64].decode("utf-8", "ignore")
+    return beginning + hashlib.sha256(encoded).hexdigest()
+
+
+def _least(a: Any, b: Any) -> Any:
+    return min((value for value in (a, b) if value is not None), default=None)
+
+
+def _greatest(a: Any, b: Any) -> Any:
+    return max((value for value in (a, b) if value is not None), default=None)
+
+
+def _better_album_key(a: str, b: str) -> str:
+    return min(a, b, key=lambda key: ("|dir:" in key, key))
+
+
+def _better_artist_keys(a: list[str], b: list[str]) -> list[str]:
+    """Tagged before not, MusicBrainz ids before names."""
+    return min(
+        a, b, key=lambda keys: (-sum(key.startswith("mbid:") for key in keys), not keys, keys)
+    )
+
+
+# Both keys of an entity with a MusicBrainz id may differ from track to track in the name.
+_ARTIST_RULES: dict[str, Callable[[Any, Any], Any]] = {
+    "name_key": _least,
+    "name": better_spelling,
+    "sort_name": better_spelling,
+}
+_ALBUM_RULES: dict[str, Callable[[Any, Any], Any]] = {
+    "name_key": _better_album_key,
+    "title": better_spelling,
+    "artist_keys": _better_artist_keys,
+    "artist_credit": better_spelling,
+    "sort_title": better_spelling,
+    "release_group_mbid": _least,
+    "date": _least,
+    "original_date": _least,
+    "compilation": _greatest,  # True if any says so
+    "disc_total": _greatest,
+    "label": better_spelling,
+    "catalog_number": better_spelling,
+    "picture": _least,
+}
+
+
+def _add(
+    known: dict[str, Entity], entity: Entity, rules: Mapping[str, Callable[[Any, Any], Any]]
+) -> None:
+    other = known.setdefault(entity.key, entity)
+    if other is entity:
+        return
+    for name, rule in rules.items():
+        ours, theirs = getattr(other, name), getattr(entity, name)
+        if ours != theirs:
+            setattr(other, name, rule(ours, theirs))

@@ -1,0 +1,7 @@
+"""The one error that reading a file raises for the file's own fault."""
+
+from __future__ import annotations
+
+
+class UnreadableFile(Exception):  # noqa: N818 - names what was found, as FileNotFoundError does
+    """The file cannot be read; the text is the reason as a sentence for the owner."""

@@ -1,0 +1,129 @@
+"""From mutagen's tags to slots: one dictionary of raw texts, whatever the tag format.
+
+What a slot is, :mod:`.names` tells. The texts are as tagged: not cleaned, not checked.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mutagen._vorbis import VComment
+from mutagen.apev2 import TEXT, APEv2
+from mutagen.asf import ASFByteArrayAttribute, ASFTags
+from mutagen.id3 import ID3Tags
+from mutagen.mp4 import MP4Tags
+
+from backend_worker.library.tags import clean
+from backend_worker.library.tags.names import ID3_FRAMES, MP4_ATOMS, RIFF_INFO, slot_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from mutagen import Tags
+
+Slots = dict[str, list[str]]
+
+_MUSICBRAINZ = "http://musicbrainz.org"
+
+
+def slots_of(tags: Tags | None) -> Slots:
+    """Return the texts of the tags by slot."""
+    slots: Slots = {}
+    for slot, values in _entries(tags):
+        slots.setdefault(slot, []).extend(values)
+    return slots
+
+
+def slots_of_riff_info(info: dict[bytes, str]) -> Slots:
+    """Return the texts of a WAV file's INFO list by slot."""
+    return {RIFF_INFO[name]: [value] for name, value in info.items() if name in RIFF_INFO}
+
+
+def _entries(tags: Tags | None) -> Iterator[tuple[str, Iterable[str]]]:
+    if isinstance(tags, ID3Tags):
+        return _id3(tags)
+    if isinstance(tags, VComment):
+        return _vorbis(tags)
+    if isinstance(tags, MP4Tags):
+        return _mp4(tags)
+    if isinstance(tags, ASFTags):
+        return _asf(tags)
+    if isinstance(tags, APEv2):
+        return _ape(tags)
+    return iter(())
+
+
+def _vorbis(tags: VComment) -> Iterator[tuple[str, Iterable[str]]]:
+    for name, value in tags:
+        if slot := slot_of(name):
+            yield slot, (value,)
+
+
+def _ape(tags: APEv2) -> Iterator[tuple[str, Iterable[str]]]:
+    for name, value in tags.items():
+        if value.kind == TEXT and (slot := slot_of(name)):
+            yield slot, value
+
+
+def _asf(tags: ASFTags) -> Iterator[tuple[str, Iterable[str]]]:
+    for name, value in tags:
+        if name == "WM/Track" and str(value).isdecimal():  # counts from 0, long out of use
+            yield "track_number.2", (str(int(str(value)[:9]) + 1),)
+        elif not isinstance(value, ASFByteArrayAttribute) and (slot := slot_of(name)):
+            yield slot, (str(value),)
+
+
+def _mp4(tags: MP4Tags) -> Iterator[tuple[str, Iterable[str]]]:
+    for name, values in tags.items():
+        if name in ("trkn", "disk"):
+            field = "track" if name == "trkn" else "disc"
+            yield f"{field}_number", [str(number) for number, _total in values]
+            yield f"{field}_total", [str(total) for _number, total in values]
+        elif name.startswith("----:"):
+            if slot := slot_of(name.rpartition(":")[2]):
+                yield slot, [bytes(value).decode("utf-8", "replace") for value in values]
+        elif slot := MP4_ATOMS.get(name):
+            yield slot, [str(value) for value in (values if isinstance(values, list) else [values])]
+
+
+def _id3(tags: ID3Tags) -> Iterator[tuple[str, Iterable[str]]]:
+    for frame in tags.values():
+        name = frame.FrameID
+        if slot := ID3_FRAMES.get(name):
+            yield slot, [str(value) for value in frame.text]
+        elif name == "TXXX":
+            if slot := slot_of(frame.desc):
+                yield slot, frame.text
+        elif name == "COMM":
+            if slot := _comment_slot(frame.desc):
+                yield slot, frame.text
+        elif name == "UFID":
+            if frame.owner.rstrip("/") == _MUSICBRAINZ:
+                yield "mb_recording_id", (frame.data.decode("ascii", "replace"),)
+        elif name == "USLT":
+            yield "lyrics", (frame.text,)
+        elif name == "SYLT":
+            yield "lyrics", [str(line) for line, _time in frame.text[:10]]
+        elif name == "RVA2":
+            yield from _volume(frame)
+
+
+def _comment_slot(description: str) -> str | None:
+    """Return the slot: an undescribed comment comes first; iTunes' numbers are none."""
+    if not description:
+        return "comment"
+    return None if description.lower().startswith(("itun", "songs-db")) else "comment.2"
+
+
+def _volume(frame: Any) -> Iterator[tuple[str, Iterable[str]]]:
+    # mutagen's documentation of RVA2: ReplayGain uses channel 1 and these descriptions
+    which = frame.desc.lower()
+    if frame.channel == 1 and which in ("track", "album"):
+        yield f"replaygain_{which}_gain.2", (f"{frame.gain:.6f}",)
+        yield f"replaygain_{which}_peak.2", (f"{frame.peak:.6f}",)
+
+
+def merge(first: Slots, second: Slots) -> Slots:
+    """Return the slots of both; where both have a value that is not blank, the first's."""
+    filled = {slot: values for slot, values in first.items() if clean.texts(values)}
+    return second | filled

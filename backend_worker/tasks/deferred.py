@@ -1,0 +1,70 @@
+"""Queue ``deferred``: enrichment that can wait (MusicBrainz ids, artists' vectors)."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from typing import TYPE_CHECKING
+
+from backend_worker.celery_app import app
+from backend_worker.config import get_config
+from backend_worker.library.remote.musicbrainz import find_release
+from backend_worker.storage import artwork
+from backend_worker.storage import vectors as storage
+from backend_worker.tasks.arguments import as_ids
+from backend_worker.tasks.base import PipelineTask, chunks, send
+from backend_worker.tasks.followup import ENTITIES_PER_MESSAGE
+from backend_worker.tasks.remote import SharedService
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+logger = logging.getLogger(__name__)
+
+
+@app.task(name="metadata.enrich_batch", base=PipelineTask)
+def enrich_batch(album_ids: Sequence[int | str]) -> None:
+    """Ask MusicBrainz for missing release ids, if configured; then ask for covers.
+
+    Args:
+        album_ids: numbers, or text with digits; unknown ones are left out.
+    """
+    config = get_config()
+    if not config.musicbrainz_search:
+        logger.debug("MusicBrainz is not asked: it is switched off")
+        return
+    ids = as_ids(album_ids)
+    if len(ids) > ENTITIES_PER_MESSAGE:  # at one request a second it would take too long
+        for part in chunks(ids, ENTITIES_PER_MESSAGE):
+            send("metadata.enrich_batch", [part])
+        return
+    found = []
+    with SharedService("musicbrainz", config.musicbrainz_url, "MusicBrainz") as service:
+        for album_id, artist, title in artwork.albums_without_mbid(ids):
+            key = f"album/{album_id}"
+            search = functools.partial(find_release, artist=artist, title=title)
+            release = service.ask(key, search)
+            if release is None:
+                continue
+            if artwork.set_album_mbid(album_id, release.mbid, release.group_mbid):
+                found.append(album_id)
+            else:  # the same release is in the library twice, tagged differently
+                service.remember_miss(key)
+    if found:
+        send("covers.process_album_covers", [found])
+
+
+@app.task(name="vectorization.artists", base=PipelineTask)
+def artists(artist_ids: Sequence[int | str]) -> None:
+    """Make the vectors of these artists from those of their tracks.
+
+    Args:
+        artist_ids: numbers, or text with digits; one without vectors of tracks is left out.
+    """
+    # NumPy costs memory in each process: only those that need it import it
+    from backend_worker.library.vectors import MODEL_VERSION, mean_vector  # noqa: PLC0415
+
+    for artist_id in as_ids(artist_ids):
+        vectors = storage.vectors_of_artist(artist_id)
+        if vectors:
+            storage.store_artist_vector(artist_id, MODEL_VERSION, mean_vector(vectors))

@@ -1,0 +1,192 @@
+"""Queue ``maintenance``: clean-up, integrity, retention, statistics, and picking up the pieces.
+
+Each task returns what it did as plain data, which ``backend-worker maintenance`` shows.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+from backend_worker.celery_app import app
+from backend_worker.config import get_config
+from backend_worker.library.artwork.store import CoverStore
+from backend_worker.progress import events
+from backend_worker.storage import artwork, maintenance, scans, search, vectors
+from backend_worker.tasks import broker
+from backend_worker.tasks.base import PipelineTask, chunks, send
+from backend_worker.tasks.followup import end_scan_if_done, follow_up
+
+logger = logging.getLogger(__name__)
+
+SCANS_KEPT = 200
+PAGE = 2000
+# What fill_gaps sends at most in one run: the rest is found by the next.
+MOST_GAPS = 20_000
+RESUME_AGAIN_SECONDS = 15
+PICTURE_MIN_AGE_SECONDS = 3600
+
+
+class MaintenanceTask(PipelineTask):
+    """A pipeline task whose result is kept for who called it."""
+
+    abstract = True
+    ignore_result = False
+
+
+@app.task(name="maintenance.purge_gone", base=MaintenanceTask)
+def purge_gone(days: int | None = None) -> dict[str, Any]:
+    """Remove files that have been gone for so many days (by default as configured)."""
+    days = get_config().purge_gone_days if days is None else int(days)
+    return {"files": maintenance.purge_gone(days), "days": days}
+
+
+@app.task(name="maintenance.purge_orphans", base=MaintenanceTask)
+def purge_orphans() -> dict[str, Any]:
+    """Remove albums and artists without tracks, pictures nobody refers to, old records."""
+    removed: dict[str, Any] = maintenance.purge_orphans()
+    removed["scans"] = maintenance.purge_scans(SCANS_KEPT)
+    removed["lookups"] = maintenance.purge_lookups()
+    removed["pictures"] = _purge_pictures()
+    return removed
+
+
+def _purge_pictures() -> int:
+    """Remove pictures without reference, unless a scan may just be storing one."""
+    if scans.active():
+        return 0
+    store = CoverStore(get_config().cover_dir)
+    unreferenced = set(store.hashes()) - maintenance.referenced_pictures()
+    # a cover task may have stored one that its album does not refer to yet
+    removed = [
+        picture
+        for picture in sorted(unreferenced)
+        if store.remove(picture, min_age_seconds=PICTURE_MIN_AGE_SECONDS)
+    ]
+    store.remove_leftovers()
+    maintenance.forget_pictures(removed)
+    return len(removed)
+
+
+@app.task(name="maintenance.check_integrity", base=MaintenanceTask)
+def check_integrity() -> dict[str, Any]:
+    """Compare the database with itself, with the cover store and with the files.
+
+    Lost or damaged pictures are unlinked, so that they are made anew; everything else is
+    reported only: the next scan finds what changed, and nothing is removed on suspicion.
+    """
+    store = CoverStore(get_config().cover_dir)
+    damaged = list(store.verify())
+    for picture in damaged:
+        store.remove(picture)
+    lost = maintenance.referenced_pictures() - set(store.hashes())
+    for picture in sorted(lost):
+        maintenance.unlink_picture(picture)
+    maintenance.forget_pictures(sorted(lost | set(damaged)))
+    report = {
+        "database": maintenance.inconsistencies(),
+        "pictures_damaged": len(damaged),
+        "pictures_lost": len(lost),
+        **_compare_files(),
+    }
+    if report["database"] or damaged or lost:
+        logger.warning("integrity: %s", report)
+    return report
+
+
+def _compare_files() -> dict[str, int]:
+    """Count stored files that are not there, or not as they were when they were read."""
+    checked = missing = changed = 0
+    after = b""
+    while page := maintenance.stored_paths_page(after, PAGE):
+        for path, size, mtime_ns in page:
+            checked += 1
+            try:
+                status = os.stat(path)
+            except OSError:
+                missing += 1
+            else:
+                changed += (status.st_size, status.st_mtime_ns) != (size, mtime_ns)
+        after = page[-1][0]
+    return {"files_checked": checked, "files_missing": missing, "files_changed": changed}
+
+
+@app.task(name="maintenance.retry_failed", base=MaintenanceTask)
+def retry_failed() -> dict[str, Any]:
+    """Read again what could not be read."""
+    paths = maintenance.failed_paths()
+    maintenance.forget_failures()
+    for number, part in enumerate(chunks(paths, get_config().batch_size), start=1):
+        batch_id = f"retry-{app.current_task.request.id}-{number}"
+        send("metadata.extract_batch", [[os.fsdecode(path) for path in part], batch_id])
+    return {"files": len(paths)}
+
+
+@app.task(name="maintenance.analyze", base=MaintenanceTask)
+def analyze() -> dict[str, Any]:
+    """Refresh the planner's statistics."""
+    maintenance.analyze()
+    return maintenance.database_facts()
+
+
+@app.task(name="maintenance.trim_progress", base=MaintenanceTask)
+def trim_progress(length: int | None = None) -> dict[str, Any]:
+    """Cut the stream of progress events to its configured length."""
+    return {
+        "events": events.trim(get_config().progress_stream_length if length is None else length)
+    }
+
+
+@app.task(name="maintenance.statistics", base=MaintenanceTask)
+def statistics() -> dict[str, Any]:
+    """Count what is in the library, and how large the database is."""
+    return {**search.totals(), **maintenance.database_facts()}
+
+
+@app.task(name="maintenance.fill_gaps", base=MaintenanceTask)
+def fill_gaps() -> dict[str, Any]:
+    """Ask for vectors and covers that are missing, for whatever reason."""
+    from backend_worker.library.vectors import MODEL_VERSION  # noqa: PLC0415 - imports NumPy
+
+    tracks = vectors.without_vector(MODEL_VERSION, MOST_GAPS)
+    for part in chunks(tracks, get_config().batch_size):
+        send("vectorization.calculate", [part])
+    artists = vectors.artists_without_vector(MODEL_VERSION, MOST_GAPS)
+    for part in chunks(artists, get_config().batch_size):
+        send("vectorization.artists", [part])
+    albums = artwork.albums_without_cover(MOST_GAPS)
+    for part in chunks(albums, get_config().batch_size):
+        send("covers.process_album_covers", [part])
+    return {"tracks": len(tracks), "artists": len(artists), "albums": len(albums)}
+
+
+@app.task(name="maintenance.resume_scans", base=MaintenanceTask)
+def resume_scans() -> dict[str, Any]:
+    """Go on with scans that an earlier worker left unfinished; sent at every start.
+
+    What the broker still holds is left to come by itself. Only when it holds nothing of the
+    pipeline are batches that are recorded as pending sent again; until then this task looks
+    again after a while.
+    """
+    active = scans.active()
+    walked = {scan.id for scan in active if scans.is_being_walked(scan.id)}
+    for scan in active:
+        if scan.needs_walk and scan.id not in walked:
+            logger.info("scan %d goes on where it was interrupted", scan.id)
+            app.send_task("scan.discovery", [os.fsdecode(scan.root)], task_id=scan.task_id)
+        else:
+            end_scan_if_done(scan.id)
+    for scan_id in scans.not_followed_up():
+        follow_up(scan_id)
+    sent = 0
+    # A walk records a batch just before it sends it: its batches are not lost yet.
+    pending = scans.pending_batches() if active and not walked else []
+    if pending and not broker.holds({"extract", "batch", "insert"}):
+        for batch_id, paths in pending:
+            send("metadata.extract_batch", [[os.fsdecode(path) for path in paths], batch_id])
+        sent = len(pending)
+        logger.info("%d batches that the broker had lost are sent again", sent)
+    if scans.active():
+        resume_scans.apply_async(countdown=RESUME_AGAIN_SECONDS)
+    return {"active": len(active), "batches_sent_again": sent}

@@ -1,0 +1,223 @@
+"""Queue ``scan``: find what is new, changed, moved and gone below a folder."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from dataclasses import replace
+from typing import Any
+
+from backend_worker.celery_app import app
+from backend_worker.config import get_config
+from backend_worker.library.discovery import Verdict, compare
+from backend_worker.library.tags import AUDIO_EXTENSIONS
+from backend_worker.library.walk import RootUnusableError, Walk
+from backend_worker.progress import events
+from backend_worker.storage import scans
+from backend_worker.tasks.base import PipelineTask, send
+from backend_worker.tasks.followup import end_scan_if_done
+
+logger = logging.getLogger(__name__)
+
+# Between two looks at whether the scan was cancelled, which also record its figures.
+REPORT_SECONDS = 1.0
+# More folders that cannot be read than this are counted, not listed.
+MOST_ERRORS_KEPT = 1000
+
+
+class DiscoveryTask(PipelineTask):
+    """Ends its scan as failed when it fails for a reason that will not pass."""
+
+    abstract = True
+
+    def on_failure(
+        self, exc: BaseException, task_id: str, args: Any, kwargs: Any, einfo: Any
+    ) -> None:
+        """End the scan; nothing in the library changes."""
+        scan_id = scans.of_task(task_id)
+        if scan_id is not None:
+            scans.abandon(scan_id, f"internal error: {type(exc).__name__}: {exc}")
+
+
+@app.task(name="scan.discovery", base=DiscoveryTask, bind=True)
+def discovery(self: PipelineTask, directory: str) -> None:
+    """Walk a folder, send what must be read to the ``extract`` queue in batches.
+
+    A second scan of an overlapping folder does not start; the log and an event say which
+    one runs. Delivered again after a crash, the task goes on with the scan it had begun.
+
+    Args:
+        self: the task, whose id tells a second delivery from a second scan.
+        directory: the folder (text; surrogateescape for bytes that are not UTF-8).
+    """
+    root = os.path.abspath(os.fsencode(directory))
+    try:
+        scan_id = scans.begin(root, self.request.id)
+    except scans.ScanRunningError as error:
+        logger.warning("scan of %r not started: %s", directory, error)
+        events.publish("scan.refused", error.scan_id, directory=directory, reason=str(error))
+        return
+    with scans.walking(scan_id) as mine:
+        if not mine:
+            logger.info("scan %d is being walked by another process already", scan_id)
+            return
+        if scans.needs_walk(scan_id):
+            _Discovery(scan_id, root).run()
+    end_scan_if_done(scan_id)
+
+
+@app.task(name="scan.finish", base=PipelineTask)
+def finish(scan_id: int) -> None:
+    """End the scan if nothing of it is under way; otherwise the last batch will."""
+    end_scan_if_done(int(scan_id))
+
+
+class _Discovery:
+    """The walk of one scan."""
+
+    def __init__(self, scan_id: int, root: bytes) -> None:
+        self.scan_id = scan_id
+        self.root = root
+        self.config = get_config()
+        self.walk = Walk(root, AUDIO_EXTENSIONS)
+        self.counts = scans.WalkCounts()
+        self.found = 0
+        self.batch: list[bytes] = []
+        self.next_batch = 1
+        self.missing: list[tuple[bytes, int]] = []
+        self.reported = time.monotonic()
+
+    def run(self) -> None:
+        """Walk, compare, send batches, and record how the walk ended."""
+        shown = self.root.decode("utf-8", "backslashreplace")
+        logger.info("scan %d of %s started", self.scan_id, shown)
+        events.publish("scan.started", self.scan_id, root=shown)
+        scans.begin_walk(self.scan_id)
+        self.next_batch = scans.next_batch_number(self.scan_id)
+        try:
+            if not self._compare():
+                logger.info("scan %d was cancelled", self.scan_id)
+                return
+        except RootUnusableError as error:
+            self._abandon(f"nothing was changed: {error}")
+            return
+        if self.found == 0 and self.missing:
+            self._abandon(
+                f"nothing was changed: {shown} holds no music at all, though "
+                f"{len(self.missing)} files of it are known; is the disk mounted? "
+                "If they were deleted on purpose, leave one music file there and scan again"
+            )
+            return
+        self._send_batch()
+        self._end()
+
+    def _compare(self) -> bool:
+        """Sort the files by what is to be done; False when the scan was cancelled."""
+        now = time.time_ns()
+        settle = int(self.config.settle_seconds * 1e9)
+        verdicts = compare(
+            self.walk.files(),
+            scans.known_files(self.root),
+            scan_id=self.scan_id,
+            # one from the future has a wrong clock behind it, not a writer
+            is_fresh=lambda mtime_ns: 0 <= now - mtime_ns < settle,
+            under_way=scans.paths_under_way(self.scan_id),
+        )
+        unchanged = failed = fresh = 0
+        for verdict, path, file_id in verdicts:
+            if verdict is Verdict.UNCHANGED:
+                unchanged += 1
+            elif verdict is Verdict.READ:
+                self.batch.append(path)
+            elif verdict is Verdict.MISSING:
+                self.missing.append((path, file_id))
+                continue
+            elif verdict is Verdict.FAILED:
+                failed += 1
+            elif verdict is Verdict.FRESH:
+                fresh += 1
+            self.found += 1
+            full = len(self.batch) >= self.config.batch_size
+            if full or (self.found % 100 == 0 and self._report_is_due()):
+                self.counts = replace(
+                    self._walk_counts(), unchanged=unchanged, failed=failed, ignored=fresh
+                )
+                if not (self._send_batch() if full else self._report()):
+                    return False
+        self.counts = replace(
+            self._walk_counts(), unchanged=unchanged, failed=failed, ignored=fresh
+        )
+        return True
+
+    def _walk_counts(self) -> scans.WalkCounts:
+        return scans.WalkCounts(
+            directories=self.walk.directories,
+            other_files=self.walk.other_files,
+            error_count=len(self.walk.errors),
+        )
+
+    def _report_is_due(self) -> bool:
+        return time.monotonic() - self.reported >= REPORT_SECONDS
+
+    def _report(self) -> bool:
+        self.reported = time.monotonic()
+        return scans.update_counts(self.scan_id, self.counts)
+
+    def _send_batch(self) -> bool:
+        """Record a batch, then send it; False when the scan was cancelled."""
+        if not self.batch:
+            return True
+        batch_id = f"scan-{self.scan_id}-{self.next_batch}"
+        if not scans.add_batch(self.scan_id, batch_id, self.batch, self.counts):
+            return False
+        send("metadata.extract_batch", [[os.fsdecode(path) for path in self.batch], batch_id])
+        self.next_batch += 1
+        self.batch = []
+        self.reported = time.monotonic()
+        return True
+
+    def _end(self) -> None:
+        errors = self.walk.errors
+        complete = not errors
+        for path, reason in errors[:10]:
+            logger.warning("scan %d could not look into %r: %s", self.scan_id, path, reason)
+        missing = self.missing
+        if complete:
+            missing = self._without_unplugged(errors)
+            scans.set_mount_points(self.root, self.walk.mount_points)
+        elif missing:
+            logger.warning(
+                "scan %d met %d errors: its %d missing files are not taken for gone",
+                self.scan_id,
+                len(errors),
+                len(missing),
+            )
+        scans.end_walk(
+            self.scan_id,
+            self.counts,
+            complete=complete,
+            missing=[file_id for _, file_id in missing],
+            errors=errors[:MOST_ERRORS_KEPT],
+        )
+
+    def _without_unplugged(self, errors: list[tuple[bytes, str]]) -> list[tuple[bytes, int]]:
+        """Keep the files below what was a mount point last time and is none now."""
+        unplugged = sorted(scans.mount_points(self.root) - set(self.walk.mount_points))
+        missing = self.missing
+        for path in unplugged:
+            below = path.rstrip(b"/") + b"/"
+            kept = [row for row in missing if row[0].startswith(below)]
+            if kept:
+                missing = [row for row in missing if not row[0].startswith(below)]
+                # it stays remembered as a mount point until its files are back
+                self.walk.mount_points[path] = 0
+                reason = f"is not mounted any more: its {len(kept)} missing files are kept"
+                errors.append((path, reason))
+                logger.warning("scan %d: %r %s", self.scan_id, path, reason)
+        return missing
+
+    def _abandon(self, message: str) -> None:
+        logger.warning("scan %d failed: %s", self.scan_id, message)
+        scans.abandon(self.scan_id, message)
+        events.publish("scan.failed", self.scan_id, message=message)

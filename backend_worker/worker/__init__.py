@@ -1,0 +1,1 @@
+"""What runs in the Celery parent: how it is started, preloading, recovery, log format."""

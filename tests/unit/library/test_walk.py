@@ -1,0 +1,194 @@
+"""The walk: every audio file once, in byte order, whatever else lies around."""
+
+import os
+import subprocess
+import tempfile
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backend_worker.library.walk import RootUnusableError, Walk
+
+EXTENSIONS = frozenset({b".mp3", b".flac"})
+
+
+def make(root, *names):
+    for name in names:
+        path = os.path.join(os.fsencode(root), os.fsencode(name))
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as file:
+            file.write(b"x")
+
+
+def walk(root):
+    return Walk(os.fsencode(root), EXTENSIONS)
+
+
+def found(root):
+    prefix = os.fsencode(root) + b"/"
+    return [path.removeprefix(prefix) for path, _, _ in walk(root).files()]
+
+
+def test_finds_audio_files_by_extension_in_any_case(tmp_path):
+    make(tmp_path, "a.mp3", "b.FLAC", "notes.txt", "cover.jpg", "noextension", "mp3")
+    one = walk(tmp_path)
+    assert [os.path.basename(path) for path, _, _ in one.files()] == [b"a.mp3", b"b.FLAC"]
+    assert one.other_files == 4
+
+
+def test_gives_size_and_time_in_nanoseconds(tmp_path):
+    make(tmp_path, "a.mp3")
+    os.utime(tmp_path / "a.mp3", ns=(5, 1_234_567_890_123_456_789))
+    assert list(walk(tmp_path).files()) == [
+        (os.fsencode(tmp_path / "a.mp3"), 1, 1_234_567_890_123_456_789)
+    ]
+
+
+# "a.mp3" sorts before "a/…" and "a b.mp3" before both, as the whole paths' bytes do
+@given(
+    st.sets(
+        st.lists(
+            st.sampled_from(["a", "a b", "a.mp3x", "B", "é", "~", "a!", "Z-1", "日本"]),
+            min_size=0,
+            max_size=3,
+        ).map(tuple),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_order_is_that_of_the_paths_bytes(tmp_path_factory, folders):
+    root = tmp_path_factory.mktemp("order")
+    for folder in folders:
+        make(root, "/".join([*folder, "x.mp3"]), "/".join([*folder, "a.flac"]))
+    paths = [path for path, _, _ in walk(root).files()]
+    assert paths == sorted(paths)
+    assert len(paths) == 2 * len(folders)
+
+
+def test_name_that_is_not_utf8_survives(tmp_path):
+    make(tmp_path, b"caf\xe9/\xff\xfe.mp3")
+    assert found(tmp_path) == [b"caf\xe9/\xff\xfe.mp3"]
+
+
+def test_hidden_files_and_folders_are_left_out(tmp_path):
+    make(tmp_path, ".hidden.mp3", "._a.mp3", ".git/a.mp3", "a.mp3")
+    assert found(tmp_path) == [b"a.mp3"]
+
+
+def test_folders_of_other_systems_are_left_out(tmp_path):
+    make(tmp_path, "lost+found/a.mp3", "$RECYCLE.BIN/b.mp3", "@eaDir/c.mp3", "d/d.mp3")
+    assert found(tmp_path) == [b"d/d.mp3"]
+
+
+def test_nomedia_hides_a_folder_and_all_below(tmp_path):
+    make(tmp_path, "a/.nomedia", "a/1.mp3", "a/b/2.mp3", "c/3.mp3")
+    assert found(tmp_path) == [b"c/3.mp3"]
+
+
+def test_empty_ndignore_hides_its_folder(tmp_path):
+    make(tmp_path, "a/1.mp3", "c/3.mp3")
+    (tmp_path / "a" / ".ndignore").write_text("\n")
+    assert found(tmp_path) == [b"c/3.mp3"]
+
+
+def test_ndignore_holds_patterns_as_gitignore_does(tmp_path):
+    make(tmp_path, "demo/1.mp3", "live/2.mp3", "live/demo/3.mp3", "skip.mp3", "keep.mp3")
+    (tmp_path / ".ndignore").write_text("# comment\n/demo/\nskip*\n")
+    assert found(tmp_path) == [b"keep.mp3", b"live/2.mp3", b"live/demo/3.mp3"]
+
+
+def test_links_into_the_library_are_not_followed(tmp_path):
+    make(tmp_path, "a/1.mp3")
+    (tmp_path / "a" / "loop").symlink_to(tmp_path)
+    (tmp_path / "favourites").symlink_to(tmp_path / "a")
+    (tmp_path / "again.mp3").symlink_to(tmp_path / "a" / "1.mp3")
+    (tmp_path / "nowhere.mp3").symlink_to(tmp_path / "missing.mp3")
+    (tmp_path / "self").symlink_to(tmp_path / "self")
+    one = walk(tmp_path)
+    assert [path for path, _, _ in one.files()] == [os.fsencode(tmp_path / "a" / "1.mp3")]
+    assert one.errors == []
+
+
+def test_link_to_a_folder_elsewhere_is_followed_once(tmp_path):
+    make(tmp_path, "elsewhere/1.mp3", "library/0.mp3")
+    (tmp_path / "library" / "one").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "library" / "two").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "elsewhere")
+    assert found(tmp_path / "library") == [b"0.mp3", b"one/1.mp3"]
+
+
+def test_link_to_a_folder_above_is_not_followed(tmp_path):
+    make(tmp_path, "library/0.mp3")
+    (tmp_path / "library" / "up").symlink_to(tmp_path)
+    assert found(tmp_path / "library") == [b"0.mp3"]
+
+
+def test_fifo_named_like_a_track_is_never_opened(tmp_path):
+    os.mkfifo(tmp_path / "pipe.mp3")
+    one = walk(tmp_path)
+    assert list(one.files()) == []
+    assert one.other_files == 1
+
+
+def test_missing_root_is_refused_with_its_name(tmp_path):
+    with pytest.raises(RootUnusableError, match=r"/gone: No such file"):
+        list(walk(tmp_path / "gone").files())
+
+
+def test_file_as_root_is_refused(tmp_path):
+    make(tmp_path, "a.mp3")
+    with pytest.raises(RootUnusableError, match="Not a directory"):
+        list(walk(tmp_path / "a.mp3").files())
+
+
+def test_folder_that_vanishes_during_the_walk_is_an_error(tmp_path):
+    make(tmp_path, "a/1.mp3", "b/2.mp3")
+    one = walk(tmp_path)
+    files = one.files()
+    next(files)
+    (tmp_path / "b" / "2.mp3").unlink()
+    (tmp_path / "b").rmdir()
+    assert list(files) == []
+    assert one.errors == [(os.fsencode(tmp_path / "b"), "No such file or directory")]
+
+
+@pytest.fixture
+def as_nobody():
+    """Root may read every folder: take on another user's rights for the test."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    yield
+    os.seteuid(0)
+
+
+def test_unreadable_folder_is_recorded_and_the_rest_is_found(as_nobody):
+    with tempfile.TemporaryDirectory() as folder:
+        root = os.path.join(folder, "music")
+        make(root, "a/1.mp3", "b/2.mp3")
+        os.chmod(os.path.join(root, "a"), 0)
+        one = walk(root)
+        assert [os.path.basename(path) for path, _, _ in one.files()] == [b"2.mp3"]
+        assert one.errors == [(os.fsencode(os.path.join(root, "a")), "Permission denied")]
+        os.chmod(os.path.join(root, "a"), 0o700)
+
+
+def test_thousand_nested_folders(tmp_path):
+    depth = 1000
+    opened = os.open(tmp_path, os.O_RDONLY)
+    try:
+        for _ in range(depth):
+            os.mkdir("d", dir_fd=opened)
+            below = os.open("d", os.O_RDONLY, dir_fd=opened)
+            os.close(opened)
+            opened = below
+        one = walk(tmp_path)
+        assert list(one.files()) == []
+        assert one.directories == depth + 1
+        assert one.errors == []
+    finally:
+        os.close(opened)
+        # deeper than Python's own recursive removal goes
+        subprocess.run(["rm", "-rf", str(tmp_path / "d")], check=True)
