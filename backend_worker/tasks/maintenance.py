@@ -24,7 +24,7 @@ SCANS_KEPT = 200
 PAGE = 2000
 # What fill_gaps sends at most in one run: the rest is found by the next.
 MOST_GAPS = 20_000
-RESUME_AGAIN_SECONDS = 15
+RESUME_AGAIN_SECONDS = 5
 PICTURE_MIN_AGE_SECONDS = 3600
 
 

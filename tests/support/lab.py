@@ -6,6 +6,7 @@ import time
 
 from backend_worker.cli.embedded import embedded_worker
 from backend_worker.cli.scan import start_scan
+from backend_worker.cli.workers import worker_answers
 from backend_worker.progress.connection import redis_client
 from backend_worker.storage import scans
 from backend_worker.storage.connection import transaction
@@ -36,6 +37,11 @@ def running_worker(servers, **settings):
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+def worker_is_ready():
+    """Say whether a worker answers."""
+    return worker_answers(timeout=0.5)
 
 
 def wait_for(condition, seconds=WAIT_SECONDS, what="condition"):
@@ -80,8 +86,8 @@ def snapshot():
     """Return what a library holds, in terms that do not depend on the order of its making."""
     return {
         "tracks": rows(
-            "SELECT file.path::text, state, reason, encode(fingerprint, 'hex'), title, "
-            " artist_credit, album.name_key, track_number, disc_number, track.date, genres, "
+            "SELECT file.path::text, state, reason, encode(fingerprint, 'hex'), track.title,"
+            " track.artist_credit, album.name_key, track_number, disc_number, track.date, genres,"
             " duration, codec, encode(picture, 'hex'), search_text"
             " FROM file LEFT JOIN track USING (id) LEFT JOIN album ON album.id = album_id"
             " ORDER BY file.path"

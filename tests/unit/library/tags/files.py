@@ -1,0 +1,100 @@
+"""Real files for these tests: copies of tiny recordings, read as the worker reads them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import unicodedata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import backend_worker.library.sample
+from backend_worker.library.model import TrackRecord
+from backend_worker.library.tags import UnreadableFile, read_track
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_FOLDERS = (
+    Path(backend_worker.library.sample.__file__).parent / "templates",
+    Path(__file__).parents[3] / "data",
+)
+# All tiny recordings, by the name of their file.
+TEMPLATES = {path.name: path for folder in _FOLDERS for path in sorted(folder.glob("tone*"))}
+
+JPEG = b"\xff\xd8\xff\xe0 a front cover"
+OTHER_JPEG = b"\xff\xd8\xff\xe0 a back cover"
+
+UUID = "e65fb332-0c1e-4172-85e0-59cd37e5669e"
+UUID2 = "359a91e9-3bb3-4b60-a823-8aaa4bad1e36"
+
+
+def copy_of(folder: Path, template: str, name: str | None = None) -> str:
+    """Copy a recording into the folder, under its own or another name; return the path."""
+    path = folder / (name or template)
+    shutil.copy(TEMPLATES[template], path)
+    return str(path)
+
+
+class Pictures(dict):
+    """Stands where the cover store does: keeps pictures by their SHA-256."""
+
+    def put(self, data: bytes) -> str:
+        digest = hashlib.sha256(data).hexdigest()
+        self[digest] = data
+        return digest
+
+
+def read(path: str, pictures: Pictures | None = None) -> TrackRecord:
+    """Read a file as the extract task does."""
+    status = os.stat(path)
+    store = Pictures() if pictures is None else pictures
+    return read_track(path, status.st_size, status.st_mtime_ns, store_picture=store.put)
+
+
+def cover_of(path: str) -> bytes | None:
+    """Return the bytes of the picture that reading the file stores."""
+    pictures = Pictures()
+    digest = read(path, pictures).picture
+    assert len(pictures) == (digest is not None)
+    return pictures.get(digest)
+
+
+def assert_clean_or_unreadable(path: str) -> TrackRecord | None:
+    """Read a file that may be odd; return the record, None if there is a reason for none.
+
+    Nothing but UnreadableFile may be raised, and a record keeps what ``TrackRecord`` promises
+    and comes back from its message as it was.
+    """
+    try:
+        track = read(path)
+    except UnreadableFile as error:
+        reason = str(error)
+        assert reason == clean_copy(reason) != ""
+        return None
+    for name, value in _texts(track):
+        assert value == clean_copy(value) != "", name
+    message = json.loads(json.dumps(track.to_message(), allow_nan=False))
+    assert TrackRecord.from_message(message) == track
+    for name in ("track_number", "track_total", "disc_number", "disc_total", "bitrate"):
+        assert getattr(track, name) is None or 0 < getattr(track, name) < 2**31, name
+    return track
+
+
+def clean_copy(value: str) -> str:
+    """Return the text as it has to be: NFC, stripped, no NUL, no lone surrogates."""
+    kept = "".join(c for c in value if c != "\0" and unicodedata.category(c) != "Cs")
+    return unicodedata.normalize("NFC", kept).strip()
+
+
+def _texts(track: TrackRecord) -> Iterator[tuple[str, str]]:
+    for name in TrackRecord.__dataclass_fields__:
+        value = getattr(track, name)
+        if name != "path":
+            yield from (
+                (name, one)
+                for one in (value if isinstance(value, list) else [value])
+                if isinstance(one, str)
+            )
