@@ -153,9 +153,14 @@ class EmbeddedRedis(_Server):
 
     def _is_ready(self) -> bool:
         import redis  # noqa: PLC0415 - as above
+        from redis.backoff import NoBackoff  # noqa: PLC0415
+        from redis.retry import Retry  # noqa: PLC0415
 
         try:
-            with redis.Redis(unix_socket_path=str(self.socket)) as client:
+            # without the client's own retries, which take seconds where nothing listens yet
+            with redis.Redis(
+                unix_socket_path=str(self.socket), retry=Retry(NoBackoff(), 0)
+            ) as client:
                 return bool(client.ping())
         except redis.RedisError:
             return False

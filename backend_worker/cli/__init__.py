@@ -37,7 +37,17 @@ def _run(args: argparse.Namespace) -> int:
     if args.embedded and not args.starts_servers:
         from backend_worker.cli.embedded import run_embedded  # noqa: PLC0415 - laptops only
 
-        return int(run_embedded(Path(args.embedded), args))
+        return int(run_embedded(Path(args.embedded), args, run))
+    return int(run(args))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run a command with the servers that the settings name."""
+    if args.needs_redis:
+        # Celery's client would try for half a minute before it says that Redis is away
+        from backend_worker.progress.connection import check_redis  # noqa: PLC0415
+
+        check_redis()
     return int(args.run(args))
 
 

@@ -96,10 +96,14 @@ def _program() -> Iterator[Finding]:
 def _redis(config: Config) -> Iterator[Finding]:
     import redis  # noqa: PLC0415 - a missing package is a finding of _program
 
-    from backend_worker.progress.connection import redis_client  # noqa: PLC0415
+    from backend_worker.progress.connection import (  # noqa: PLC0415
+        check_redis,
+        redis_client,
+    )
 
     where = redact(config.redis_url)
     try:
+        check_redis()
         info = redis_client().info()
     except redis.RedisError as error:
         yield Finding(
@@ -171,8 +175,16 @@ def _postgres(config: Config) -> Iterator[Finding]:
 
 
 def _worker(_config: Config) -> Iterator[Finding]:
-    from backend_worker.celery_app import app  # noqa: PLC0415 - as above
+    import redis  # noqa: PLC0415 - as above
 
+    from backend_worker.celery_app import app  # noqa: PLC0415
+    from backend_worker.progress.connection import check_redis  # noqa: PLC0415
+
+    try:
+        check_redis()
+    except redis.RedisError:
+        yield Finding("warning", "worker", "cannot be asked without Redis")
+        return
     answers = app.control.inspect(timeout=1.0).active_queues() or {}
     if not answers:
         yield Finding(

@@ -15,19 +15,21 @@ from backend_worker.embedded import EmbeddedServerError, EmbeddedServers, end_wi
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 WORKER_STOP_SECONDS = 60
 
 
-def run_embedded(folder: Path, args: argparse.Namespace) -> int:
+def run_embedded(
+    folder: Path, args: argparse.Namespace, run: Callable[[argparse.Namespace], int]
+) -> int:
     """Run the command with the servers in this folder, and stop what was started for it."""
     with embedded_servers(folder):
         if args.needs_worker and not _worker_runs():
             with embedded_worker(folder):
-                return int(args.run(args))
-        return int(args.run(args))
+                return run(args)
+        return run(args)
 
 
 @contextmanager
@@ -85,11 +87,13 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 def _migrate() -> None:
     from backend_worker.storage.connection import connect  # noqa: PLC0415 - settings come first
-    from backend_worker.storage.migrations import migrate  # noqa: PLC0415
+    from backend_worker.storage.migrations import MigrationError, migrate  # noqa: PLC0415
 
     connection = connect()
     try:
         migrate(connection)
+    except MigrationError as error:
+        raise UserError(str(error)) from error
     finally:
         connection.close()
 

@@ -48,12 +48,25 @@ def _command(
     function: str,
     help_text: str,
     *,
-    worker: bool = False,
+    needs: str = "",
 ) -> argparse.ArgumentParser:
-    """Add a command; ``function`` is ``module:name`` within this package."""
+    """Add a command.
+
+    Args:
+        commands: where to add it.
+        name: as it is typed.
+        function: ``module:name`` within this package.
+        help_text: one line.
+        needs: ``redis``, or ``worker`` for both.
+    """
     command = commands.add_parser(name, help=help_text, description=help_text, epilog=EXIT_CODES)
     command.add_argument("--json", action="store_true", help="print JSON for programs")
-    command.set_defaults(run=_lazy(function), needs_worker=worker, starts_servers=False)
+    command.set_defaults(
+        run=_lazy(function),
+        needs_redis=needs in {"redis", "worker"},
+        needs_worker=needs == "worker",
+        starts_servers=False,
+    )
     return command
 
 
@@ -68,11 +81,13 @@ def _lazy(function: str) -> Callable[[argparse.Namespace], int]:
 
 def _add_scans(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     scan = _command(
-        commands, "scan", "scan:scan", "look for new, changed, moved and gone files", worker=True
+        commands, "scan", "scan:scan", "look for new, changed, moved and gone files", needs="worker"
     )
     scan.add_argument("path", nargs="?", help="folder (default: the setting music_dir)")
     scan.add_argument("--follow", action="store_true", help="show progress until the scan ends")
-    cancel = _command(commands, "cancel", "scan:cancel", "cancel a running scan, or all")
+    cancel = _command(
+        commands, "cancel", "scan:cancel", "cancel a running scan, or all", needs="redis"
+    )
     cancel.add_argument("scan", nargs="?", type=int, help="number of the scan")
     demo = _command(
         commands,
@@ -90,7 +105,11 @@ def _add_scans(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _add_questions(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     _command(
-        commands, "status", "library:status", "what the worker does and what is in the library"
+        commands,
+        "status",
+        "library:status",
+        "what the worker does and what is in the library",
+        needs="redis",
     )
     search = _command(
         commands, "search", "library:search", "find tracks by words; accents and typos are forgiven"
@@ -108,14 +127,14 @@ def _add_questions(commands: argparse._SubParsersAction[argparse.ArgumentParser]
 
 def _add_care(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     _command(
-        commands, "retry", "maintenance:retry", "read again what could not be read", worker=True
+        commands, "retry", "maintenance:retry", "read again what could not be read", needs="worker"
     )
     maintenance = _command(
         commands,
         "maintenance",
         "maintenance:maintenance",
         "run a maintenance task now",
-        worker=True,
+        needs="worker",
     )
     maintenance.add_argument("name", choices=[task.partition(".")[2] for task in MAINTENANCE_TASKS])
     maintenance.add_argument(

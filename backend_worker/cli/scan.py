@@ -59,7 +59,7 @@ def start_scan(directory: str, *, join: bool = False) -> int:
             return error.scan_id
         raise UserError(str(error), Exit.BUSY) from error
     try:
-        app.send_task("scan.discovery", args=[path], task_id=task_id)
+        app.send_task("scan.discovery", [path], task_id=task_id, ignore_result=True)
     except BaseException:
         scans.abandon(scan_id, "it could not be sent: Redis was not available")
         raise
@@ -70,7 +70,7 @@ def cancel(args: argparse.Namespace) -> Exit:
     """Cancel one scan or all; what is stored stays stored."""
     cancelled = scans.cancel(args.scan)
     for scan_id in cancelled:
-        app.send_task("scan.finish", args=[scan_id])
+        app.send_task("scan.finish", [scan_id], ignore_result=True)
     if args.json:
         output.print_json({"cancelled": cancelled})
     elif cancelled:

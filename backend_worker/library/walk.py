@@ -22,6 +22,9 @@ SYSTEM_FOLDERS = frozenset(
 NO_MEDIA = b".nomedia"  # Android's mark: nothing in here or below
 IGNORE_FILE = b".ndignore"  # Navidrome's: patterns as in .gitignore; empty: nothing in here
 
+# PostgreSQL's index takes entries of up to 2,704 bytes, and the kernel paths of 4,096.
+LONGEST_PATH = 2500
+
 Found = tuple[bytes, int, int]  # path, size in bytes, mtime in ns
 
 
@@ -129,6 +132,10 @@ class Walk:
         return rows
 
     def _file(self, entry: os.DirEntry[bytes]) -> Found | None:
+        if len(entry.path) > LONGEST_PATH:
+            reason = f"a path of more than {LONGEST_PATH} bytes cannot be stored"
+            self.errors.append((entry.path[:LONGEST_PATH], reason))
+            return None
         try:
             if entry.is_symlink() and self._within_root(entry.path):
                 return None

@@ -10,7 +10,29 @@ from backend_worker.config import get_config
 if TYPE_CHECKING:
     import redis
 
+_CHECK_SECONDS = 5
+
 _client: tuple[int, redis.Redis] | None = None
+
+
+def check_redis() -> None:
+    """Raise at once when Redis is away, without the retries that suit a worker.
+
+    Raises:
+        redis.RedisError: Redis does not answer.
+    """
+    import redis  # noqa: PLC0415 - as below
+    from redis.backoff import NoBackoff  # noqa: PLC0415
+    from redis.retry import Retry  # noqa: PLC0415
+
+    client = redis.Redis.from_url(
+        get_config().redis_client_url,
+        socket_timeout=_CHECK_SECONDS,
+        socket_connect_timeout=_CHECK_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+    )
+    with client:
+        client.ping()
 
 
 def redis_client() -> redis.Redis:

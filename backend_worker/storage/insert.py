@@ -2,7 +2,7 @@
 
 The batch's own row says whether it is done, so the same batch twice changes nothing.
 Inserts of several processes take one lock one after the other: a batch of 250 files takes
-some 30 ms, and no order of upserts has to be kept to stay free of deadlocks.
+some 60 ms, and no order of upserts has to be kept to stay free of deadlocks.
 """
 
 from __future__ import annotations

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backend_worker.storage.connection import connect, transaction
+from backend_worker.storage.insert import INSERT_LOCK
+
+if TYPE_CHECKING:
+    import psycopg2.extensions
+
+# Instead of a file's time of change: no file has it, so the next scan reads the file again.
+READ_AGAIN = -1
 
 
 def purge_gone(days: int) -> int:
     """Remove files (with track, vector and links) that have been gone for so many days."""
     with transaction() as cursor:
+        _exclude_inserts(cursor)
         cursor.execute(
             "DELETE FROM file WHERE state = 'gone' AND gone_at < now() - make_interval(days => %s)",
             (days,),
@@ -23,6 +31,7 @@ def purge_orphans() -> dict[str, int]:
     What a scan is still storing is left alone: nothing happens while one runs.
     """
     with transaction() as cursor:
+        _exclude_inserts(cursor)
         cursor.execute("SELECT EXISTS (SELECT FROM scan WHERE status IN ('running', 'cancelling'))")
         if cursor.fetchone()[0]:
             return {"albums": 0, "artists": 0}
@@ -36,6 +45,11 @@ def purge_orphans() -> dict[str, int]:
             "   AND NOT EXISTS (SELECT FROM album_artist WHERE artist_id = artist.id)"
         )
         return {"albums": albums, "artists": cursor.rowcount}
+
+
+def _exclude_inserts(cursor: psycopg2.extensions.cursor) -> None:
+    """Wait for batches that are being stored: they may just refer to what is to be removed."""
+    cursor.execute("SELECT pg_advisory_xact_lock(%s)", (INSERT_LOCK,))
 
 
 def purge_scans(keep: int) -> int:
@@ -91,8 +105,8 @@ def unlink_picture(picture: str) -> None:
         )
         # its file is read again by the next scan, which stores the picture again
         cursor.execute(
-            "UPDATE file SET mtime_ns = -1 FROM track WHERE track.id = file.id AND picture = %s",
-            (value,),
+            "UPDATE file SET mtime_ns = %s FROM track WHERE track.id = file.id AND picture = %s",
+            (READ_AGAIN, value),
         )
         cursor.execute("UPDATE track SET picture = NULL WHERE picture = %s", (value,))
 
@@ -100,7 +114,7 @@ def unlink_picture(picture: str) -> None:
 def forget_failures() -> int:
     """Let the next scan read again what could not be read; return how many files."""
     with transaction() as cursor:
-        cursor.execute("UPDATE file SET mtime_ns = -1 WHERE state = 'failed'")
+        cursor.execute("UPDATE file SET mtime_ns = %s WHERE state = 'failed'", (READ_AGAIN,))
         return cursor.rowcount
 
 

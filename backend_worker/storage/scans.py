@@ -236,6 +236,9 @@ def next_batch_number(scan_id: int) -> int:
 def add_batch(scan_id: int, batch_id: str, paths: Sequence[bytes], counts: WalkCounts) -> bool:
     """Record a batch before its message is sent; False if the scan is not running any more."""
     with transaction() as cursor:
+        # A power cut must not lose the record of a message that is on its way: the walk that
+        # goes on would give its name to other files.
+        cursor.execute("SET LOCAL synchronous_commit = on")
         cursor.execute(
             "INSERT INTO scan_batch (id, scan_id, files, paths)"
             " SELECT %s, id, %s, %s FROM scan WHERE id = %s AND status = 'running' FOR SHARE",
@@ -273,8 +276,18 @@ def _update_counts(
 
 
 def begin_walk(scan_id: int) -> None:
-    """Forget what an interrupted walk of this scan noted; its batches stay."""
+    """Forget what an interrupted walk of this scan noted; its batches stay.
+
+    But for the last: that walk may have ended before it sent it. Its files are found again,
+    for a batch of another name, and its message is ignored should there be one.
+    """
     with transaction() as cursor:
+        cursor.execute(
+            "UPDATE scan_batch SET state = 'split', paths = NULL WHERE state = 'pending' AND id ="
+            " (SELECT id FROM scan_batch WHERE scan_id = %s"
+            "   ORDER BY substring(id FROM '-([0-9]+)$')::integer DESC NULLS LAST LIMIT 1)",
+            (scan_id,),
+        )
         cursor.execute("DELETE FROM scan_missing WHERE scan_id = %s", (scan_id,))
         cursor.execute("DELETE FROM scan_error WHERE scan_id = %s", (scan_id,))
         _update_counts(cursor, scan_id, WalkCounts())
@@ -373,7 +386,10 @@ def fail_batch(batch_id: str, reason: str) -> int | None:
 
 
 def split_batch(batch_id: str) -> list[tuple[str, list[bytes]]]:
-    """Replace a pending batch by two halves and return them; nothing if it is not pending."""
+    """Replace a pending batch by two halves and return them; nothing if it is not pending.
+
+    Also nothing if it was split before: see :func:`pending_halves`.
+    """
     with transaction() as cursor:
         cursor.execute(
             "UPDATE scan_batch SET state = 'split' WHERE id = %s AND state = 'pending'"
@@ -393,6 +409,17 @@ def split_batch(batch_id: str) -> list[tuple[str, list[bytes]]]:
             )
         cursor.execute("UPDATE scan_batch SET paths = NULL WHERE id = %s", (batch_id,))
         return halves
+
+
+def pending_halves(batch_id: str) -> list[tuple[str, list[bytes]]]:
+    """Return (id, paths) of those halves of a split batch that are not done."""
+    with transaction() as cursor:
+        cursor.execute(
+            "SELECT id, paths FROM scan_batch WHERE id IN (%s, %s) AND state = 'pending'"
+            " ORDER BY id",
+            (f"{batch_id}a", f"{batch_id}b"),
+        )
+        return [(half_id, [bytes(path) for path in paths]) for half_id, paths in cursor]
 
 
 def cancel(scan_id: int | None = None) -> list[int]:

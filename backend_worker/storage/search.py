@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Any
 
 from backend_worker.storage.connection import transaction
+
+# Characters of a search: nobody types more, and each word of it costs a look-up.
+LONGEST_SEARCH = 200
 
 _TRACK_COLUMNS = """
     track.id, track.title, track.artist_credit AS artist, album.title AS album,
@@ -22,6 +26,8 @@ def search(text: str, limit: int = 20) -> list[dict[str, Any]]:
 
     Exact words (the last may be unfinished) come first, then words that look alike.
     """
+    # PostgreSQL takes neither NUL nor lone surrogates (a byte of the terminal that is no UTF-8)
+    text = text[:LONGEST_SEARCH].replace("\0", " ").encode("utf-8", "ignore").decode()
     with transaction() as cursor:
         cursor.execute("SELECT search_form(%s)", (text,))
         form = cursor.fetchone()[0]
@@ -56,8 +62,9 @@ def search(text: str, limit: int = 20) -> list[dict[str, Any]]:
 
 def _words(form: str) -> list[str]:
     """Return the words of a text without anything that means something to to_tsquery."""
-    cleaned = "".join(character if character.isalnum() else " " for character in form)
-    return cleaned.split()
+    # Marks too: the vowels of Hindi or Thai are not letters, but part of the word.
+    kept = (char if unicodedata.category(char)[0] in "LMN" else " " for char in form)
+    return "".join(kept).split()
 
 
 def track(track_id: int) -> dict[str, Any] | None:
@@ -101,7 +108,10 @@ def similar(track_id: int, limit: int = 10) -> list[dict[str, Any]]:
 
 
 def similar_artists(artist_id: int, limit: int = 10) -> list[dict[str, Any]]:
-    """Return the artists nearest to one by the mean of their tracks' vectors."""
+    """Return the artists nearest to one by the mean of their tracks' vectors.
+
+    One without a vector has none; an artist all of whose files are gone is none.
+    """
     with transaction() as cursor:
         cursor.execute(
             "SELECT artist.id, artist.name,"
@@ -109,6 +119,8 @@ def similar_artists(artist_id: int, limit: int = 10) -> list[dict[str, Any]]:
             " FROM artist_vector AS mine, artist_vector AS other"
             " JOIN artist ON artist.id = other.artist_id"
             " WHERE mine.artist_id = %s AND other.artist_id <> mine.artist_id"
+            "   AND EXISTS (SELECT FROM track_artist JOIN file ON file.id = track_id"
+            "     WHERE artist_id = artist.id AND role = 'artist' AND state = 'stored')"
             " ORDER BY other.embedding <=> mine.embedding, artist.id LIMIT %s",
             (artist_id, limit),
         )

@@ -12,6 +12,9 @@ from backend_worker.storage.connection import transaction
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+# Cosine distance below which two vectors differ by rounding only (at most 2e-7 was seen).
+SAME_DIRECTION = 1e-6
+
 
 def features(track_ids: Sequence[int]) -> list[TrackFeatures]:
     """Return what the vectors of these tracks are made from; unknown ids are left out."""
@@ -78,7 +81,7 @@ def store_track_vectors(model_version: int, vectors: Iterable[tuple[int, Sequenc
         # Sorted by the query: processes that store overlapping sets do not deadlock.
         kept = execute_values(
             cursor,
-            "INSERT INTO track_vector (track_id, model_version, embedding)"
+            "INSERT INTO track_vector (track_id, model_version, embedding)"  # noqa: S608 - a number
             f" SELECT track.id, {int(model_version)}, vector::vector"
             " FROM (VALUES %s) AS given (track_id, vector) JOIN track ON track.id = given.track_id"
             " ORDER BY track.id ON CONFLICT (track_id) DO UPDATE"
@@ -91,14 +94,29 @@ def store_track_vectors(model_version: int, vectors: Iterable[tuple[int, Sequenc
         return len(kept)
 
 
-def vectors_of_artist(artist_id: int) -> list[list[float]]:
-    """Return the vectors of an artist's stored tracks."""
+def vectors_of_artist(artist_id: int, model_version: int) -> list[list[float]]:
+    """Return the vectors of an artist's stored tracks, as far as this model has made them."""
     with transaction() as cursor:
         cursor.execute(
             "SELECT embedding::real[] FROM track_vector"
             " JOIN track_artist USING (track_id) JOIN file ON file.id = track_id"
-            " WHERE artist_id = %s AND role = 'artist' AND state = 'stored' ORDER BY track_id",
-            (artist_id,),
+            " WHERE artist_id = %s AND role = 'artist' AND state = 'stored'"
+            "   AND model_version = %s ORDER BY track_id",
+            (artist_id, model_version),
+        )
+        return [row[0] for row in cursor]
+
+
+def artists_awaiting_vectors(artist_ids: Sequence[int], model_version: int) -> list[int]:
+    """Return those of the artists who have a stored track without a vector of this model."""
+    with transaction() as cursor:
+        cursor.execute(
+            "SELECT DISTINCT artist_id FROM track_artist JOIN file ON file.id = track_id"
+            " LEFT JOIN track_vector AS made"
+            "   ON made.track_id = file.id AND made.model_version = %s"
+            " WHERE artist_id = ANY(%s) AND role = 'artist' AND state = 'stored'"
+            "   AND made.track_id IS NULL ORDER BY artist_id",
+            (model_version, list(artist_ids)),
         )
         return [row[0] for row in cursor]
 
@@ -115,16 +133,26 @@ def store_artist_vector(artist_id: int, model_version: int, vector: Sequence[flo
         )
 
 
-def artists_without_vector(model_version: int, limit: int) -> list[int]:
-    """Return artists with vectors of tracks but none of their own."""
+def artists_to_make(model_version: int, limit: int) -> list[int]:
+    """Return artists whose vector is missing, of another model, or not the mean of its tracks'.
+
+    That also finds artists of whom tracks came, changed or went without word to
+    ``vectorization.artists``, and those of whom a track still lacks its vector. It takes 0.2 s
+    for 100,000 tracks of 8,000 artists on a PC.
+    """
     with transaction() as cursor:
         cursor.execute(
-            "SELECT DISTINCT artist_id FROM track_artist JOIN track_vector USING (track_id)"
-            " LEFT JOIN artist_vector AS own USING (artist_id)"
-            " WHERE role = 'artist'"
-            "   AND (own.artist_id IS NULL OR own.model_version <> %s)"
-            " ORDER BY artist_id LIMIT %s",
-            (model_version, limit),
+            "WITH tracks AS ("
+            "   SELECT artist_id, avg(embedding) AS mean, count(*) > count(embedding) AS lacking"
+            "   FROM track_artist JOIN file ON file.id = track_artist.track_id"
+            "     LEFT JOIN track_vector AS made"
+            "       ON made.track_id = file.id AND model_version = %(model)s"
+            "   WHERE role = 'artist' AND state = 'stored' GROUP BY artist_id)"
+            " SELECT artist_id FROM tracks LEFT JOIN artist_vector AS own USING (artist_id)"
+            " WHERE lacking OR own.artist_id IS NULL OR own.model_version <> %(model)s"
+            "   OR own.embedding <=> mean > %(difference)s"
+            " ORDER BY artist_id LIMIT %(limit)s",
+            {"model": model_version, "difference": SAME_DIRECTION, "limit": limit},
         )
         return [row[0] for row in cursor]
 

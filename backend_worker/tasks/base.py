@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import redis.exceptions
@@ -14,6 +15,7 @@ from backend_worker.config import get_config
 from backend_worker.library.artwork.store import CoverStoreError
 from backend_worker.storage import scans
 from backend_worker.storage.connection import RETRYABLE, DatabaseAwayError
+from backend_worker.tasks.delivery import count_delivery, forget_deliveries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,12 +27,21 @@ logger = logging.getLogger(__name__)
 # Conditions that pass by themselves: a server restarting, a deadlock, a full disk.
 TRANSIENT = (*RETRYABLE, DatabaseAwayError, redis.exceptions.RedisError, CoverStoreError)
 
+# Above ``max_deliveries``: extraction finds the one file that kills its process before that.
+_MOST_DELIVERIES = 15
+
+
+class KillsItsProcessError(RuntimeError):
+    """A task whose process died again and again; it is given up."""
+
 
 class PipelineTask(Task):
     """A task that is tried again, with growing pauses, until PostgreSQL or Redis is back.
 
     It stays in the worker while it waits, so a restart of the worker gives it back to its
     queue; there is no limit of tries, since the condition is not the task's fault.
+
+    One whose process dies each time is given up: it would be delivered again for ever.
     """
 
     abstract = True
@@ -39,6 +50,18 @@ class PipelineTask(Task):
     retry_backoff = 1  # seconds, doubled each time
     retry_backoff_max = 60
     retry_jitter = True
+
+    def before_start(self, task_id: str, args: Any, kwargs: Any) -> None:
+        """Count a repeated delivery.
+
+        Raises:
+            KillsItsProcessError: there were too many.
+        """
+        if not self.request.delivery_info.get("redelivered"):
+            return
+        with suppress(redis.exceptions.RedisError):
+            if count_delivery(task_id) > _MOST_DELIVERIES:
+                raise KillsItsProcessError("its process died each time that it ran")
 
     def on_retry(
         self,
@@ -50,6 +73,9 @@ class PipelineTask(Task):
     ) -> None:
         """Log one line: this is expected, a stack trace would only frighten."""
         logger.warning("%s waits and tries again: %s", self.name, _one_line(exc))
+        if self.request.delivery_info.get("redelivered"):
+            with suppress(redis.exceptions.RedisError):
+                forget_deliveries(task_id)  # no process died
 
 
 class BatchTask(PipelineTask):
@@ -75,7 +101,7 @@ class BatchTask(PipelineTask):
             return
         scan_id = scans.fail_batch(batch_id, f"internal error in {self.name}: {_one_line(exc)}")
         if scan_id is not None:
-            app.send_task("scan.finish", args=[scan_id])
+            send("scan.finish", [scan_id])
 
 
 def send(task_name: str, args: Sequence[Any], **options: Any) -> None:
@@ -83,6 +109,8 @@ def send(task_name: str, args: Sequence[Any], **options: Any) -> None:
 
     Celery's own ``task_compression`` has no threshold, and small messages would grow.
     """
+    # Otherwise Celery subscribes to the answer of each message: two more Redis commands.
+    options.setdefault("ignore_result", True)
     size = len(json.dumps(args))
     if size > get_config().compress_above_bytes:
         options["compression"] = "gzip"

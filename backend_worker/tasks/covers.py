@@ -36,11 +36,12 @@ MOST_ALBUMS_IN_FOLDER = 3
 
 
 @app.task(name="covers.process_album_covers", base=PipelineTask)
-def process_album_covers(album_ids: Sequence[int | str]) -> None:
+def process_album_covers(album_ids: Sequence[int | str], priority: str | None = None) -> None:
     """Find the covers of these albums; artists without an image get one from them.
 
     Args:
         album_ids: numbers, or text with digits; unknown ones are left out.
+        priority: what clients of the earlier system send along; not needed.
     """
     ids = as_ids(album_ids)
     if _sent_in_parts("covers.process_album_covers", ids):
@@ -52,11 +53,12 @@ def process_album_covers(album_ids: Sequence[int | str]) -> None:
 
 
 @app.task(name="covers.process_artist_images", base=PipelineTask)
-def process_artist_images(artist_ids: Sequence[int | str]) -> None:
+def process_artist_images(artist_ids: Sequence[int | str], priority: str | None = None) -> None:
     """Find the images of these artists: ``artist.*`` above the albums, else a cover.
 
     Args:
         artist_ids: numbers, or text with digits; unknown ones are left out.
+        priority: as above.
     """
     ids = as_ids(artist_ids)
     if _sent_in_parts("covers.process_artist_images", ids):

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# Ten looks within five minutes; what is missing then is found by maintenance.fill_gaps.
+MOST_LOOKS = 10
+FIRST_LOOK_SECONDS = 1
+LONGEST_LOOK_SECONDS = 60
+
 
 @app.task(name="metadata.enrich_batch", base=PipelineTask)
 def enrich_batch(album_ids: Sequence[int | str]) -> None:
@@ -55,16 +60,32 @@ def enrich_batch(album_ids: Sequence[int | str]) -> None:
 
 
 @app.task(name="vectorization.artists", base=PipelineTask)
-def artists(artist_ids: Sequence[int | str]) -> None:
+def artists(artist_ids: Sequence[int | str], looks: int = 1) -> None:
     """Make the vectors of these artists from those of their tracks.
+
+    A scan asks for them when its last batch is stored, and vectors of tracks may still be in
+    the making then: artists of such tracks are looked at again a little later.
 
     Args:
         artist_ids: numbers, or text with digits; one without vectors of tracks is left out.
+        looks: how often these were looked at, this time included.
     """
     # NumPy costs memory in each process: only those that need it import it
     from backend_worker.library.vectors import MODEL_VERSION, mean_vector  # noqa: PLC0415
 
-    for artist_id in as_ids(artist_ids):
-        vectors = storage.vectors_of_artist(artist_id)
+    ids = as_ids(artist_ids)
+    # Asked before the vectors are read: one that is made in between is counted next time.
+    awaiting = storage.artists_awaiting_vectors(ids, MODEL_VERSION)
+    for artist_id in ids:
+        vectors = storage.vectors_of_artist(artist_id, MODEL_VERSION)
         if vectors:
             storage.store_artist_vector(artist_id, MODEL_VERSION, mean_vector(vectors))
+    if not awaiting:
+        return
+    if looks >= MOST_LOOKS:
+        logger.warning(
+            "%d artists have tracks without a vector: theirs is made of the others", len(awaiting)
+        )
+        return
+    seconds = min(FIRST_LOOK_SECONDS * 2 ** (looks - 1), LONGEST_LOOK_SECONDS)
+    send("vectorization.artists", [awaiting, looks + 1], countdown=seconds)

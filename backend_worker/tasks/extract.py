@@ -16,10 +16,10 @@ from backend_worker.library.tags import UnreadableFile, read_track
 from backend_worker.progress import events
 from backend_worker.storage import scans
 from backend_worker.tasks.base import BatchTask, send
-from backend_worker.tasks.delivery import count_delivery, forget_deliveries
+from backend_worker.tasks.delivery import counted_delivery
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ class _ReadingTookTooLongError(Exception):
 
 
 @app.task(name="metadata.extract_batch", base=BatchTask)
-def extract_batch(file_paths: Sequence[str], batch_id: str | None = None) -> None:
+def extract_batch(file_paths: Sequence[str], batch_id: str | int | None = None) -> None:
     """Read the files and send what they hold to the ``batch`` queue.
 
     Args:
@@ -38,20 +38,27 @@ def extract_batch(file_paths: Sequence[str], batch_id: str | None = None) -> Non
             batch outside of any scan.
     """
     paths = [os.fsencode(path) for path in file_paths]
-    state = scans.batch_state(batch_id) if batch_id else None
-    if batch_id is None:
-        batch_id = f"client-{app.current_task.request.id}"
+    batch_id = f"client-{app.current_task.request.id}" if batch_id is None else str(batch_id)
+    state = scans.batch_state(batch_id)
     if state is None or _is_clients(batch_id):
         state = scans.adopt_batch(batch_id, paths)
     if state != "pending":
         logger.debug("batch %s is %s: nothing to read", batch_id, state)
+        if state == "split":
+            # its process may have died before it sent them
+            _send_batches(scans.pending_halves(batch_id))
         scan_id = scan_of(batch_id)
         if scan_id is not None:
-            app.send_task("scan.finish", args=[scan_id])
+            send("scan.finish", [scan_id])
         return
-    if count_delivery(batch_id) > get_config().max_deliveries:
-        _isolate(batch_id, file_paths)
-        return
+    with counted_delivery(batch_id) as count:
+        if count > get_config().max_deliveries:
+            _isolate(batch_id, file_paths)
+        else:
+            _read_batch(batch_id, file_paths)
+
+
+def _read_batch(batch_id: str, file_paths: Sequence[str]) -> None:
     tracks, failures, ignored = read_files(file_paths)
     send(
         "batch.process_entities",
@@ -64,7 +71,6 @@ def extract_batch(file_paths: Sequence[str], batch_id: str | None = None) -> Non
             batch_id,
         ],
     )
-    forget_deliveries(batch_id)
     scan_id = scan_of(batch_id)
     if scan_id is not None:
         events.count_read(scan_id, len(file_paths))
@@ -130,8 +136,7 @@ def _isolate(batch_id: str, file_paths: Sequence[str]) -> None:
             batch_id,
             get_config().max_deliveries,
         )
-        for half_id, half in scans.split_batch(batch_id):
-            send("metadata.extract_batch", [[os.fsdecode(path) for path in half], half_id])
+        _send_batches(scans.split_batch(batch_id))
         return
     failures = []
     for path in file_paths:
@@ -148,6 +153,11 @@ def _isolate(batch_id: str, file_paths: Sequence[str]) -> None:
         "ignored": len(file_paths) - len(failures),
     }
     send("batch.process_entities", [message, batch_id])
+
+
+def _send_batches(batches: Iterable[tuple[str, list[bytes]]]) -> None:
+    for batch_id, paths in batches:
+        send("metadata.extract_batch", [[os.fsdecode(path) for path in paths], batch_id])
 
 
 @contextmanager

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from backend_worker.celery_app import app
 from backend_worker.library.model import EntityBatch, FailedFile
 from backend_worker.progress import events
+from backend_worker.storage import scans
 from backend_worker.storage.insert import insert_batch
 from backend_worker.tasks.base import BatchTask, send
-from backend_worker.tasks.followup import end_scan_if_done
+from backend_worker.tasks.followup import end_scan_if_done, follow_up
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,3 +65,5 @@ def direct_batch(insertion_data: dict[str, Any]) -> None:
             logger.info("could not be read: %r: %s", failure.path, failure.reason)
     if result.scan_id is not None:
         end_scan_if_done(result.scan_id)
+        if result.done_before and result.scan_id in scans.not_followed_up():
+            follow_up(result.scan_id)  # it died between the scan's end and this

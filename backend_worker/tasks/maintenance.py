@@ -107,7 +107,10 @@ def _compare_files() -> dict[str, int]:
             except OSError:
                 missing += 1
             else:
-                changed += (status.st_size, status.st_mtime_ns) != (size, mtime_ns)
+                known_to_be_read_again = mtime_ns == maintenance.READ_AGAIN
+                changed += not known_to_be_read_again and (
+                    (status.st_size, status.st_mtime_ns) != (size, mtime_ns)
+                )
         after = page[-1][0]
     return {"files_checked": checked, "files_missing": missing, "files_changed": changed}
 
@@ -133,9 +136,8 @@ def analyze() -> dict[str, Any]:
 @app.task(name="maintenance.trim_progress", base=MaintenanceTask)
 def trim_progress(length: int | None = None) -> dict[str, Any]:
     """Cut the stream of progress events to its configured length."""
-    return {
-        "events": events.trim(get_config().progress_stream_length if length is None else length)
-    }
+    length = get_config().progress_stream_length if length is None else max(int(length), 0)
+    return {"events": events.trim(length)}
 
 
 @app.task(name="maintenance.statistics", base=MaintenanceTask)
@@ -152,7 +154,7 @@ def fill_gaps() -> dict[str, Any]:
     tracks = vectors.without_vector(MODEL_VERSION, MOST_GAPS)
     for part in chunks(tracks, get_config().batch_size):
         send("vectorization.calculate", [part])
-    artists = vectors.artists_without_vector(MODEL_VERSION, MOST_GAPS)
+    artists = vectors.artists_to_make(MODEL_VERSION, MOST_GAPS)
     for part in chunks(artists, get_config().batch_size):
         send("vectorization.artists", [part])
     albums = artwork.albums_without_cover(MOST_GAPS)
@@ -174,7 +176,7 @@ def resume_scans() -> dict[str, Any]:
     for scan in active:
         if scan.needs_walk and scan.id not in walked:
             logger.info("scan %d goes on where it was interrupted", scan.id)
-            app.send_task("scan.discovery", [os.fsdecode(scan.root)], task_id=scan.task_id)
+            send("scan.discovery", [os.fsdecode(scan.root)], task_id=scan.task_id)
         else:
             end_scan_if_done(scan.id)
     for scan_id in scans.not_followed_up():

@@ -34,7 +34,7 @@ class GiveBackOrphans(bootsteps.StartStopStep):
             state.maybe_shutdown()
             try:
                 give_back_orphans(worker.app)
-                worker.app.send_task("maintenance.resume_scans")
+                worker.app.send_task("maintenance.resume_scans", ignore_result=True)
             except _AWAY as error:
                 if not warned:
                     logger.warning("Redis is not available, waiting for it: %s", error)

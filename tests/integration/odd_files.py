@@ -1,7 +1,7 @@
 """Fetches odd audio files that other projects collected, once, with pip.
 
-They come with the source distribution of mutagen, whose licence (GPL-2.0-or-later) keeps them
-out of this repository. They are kept in the user's cache folder.
+They come with source distributions and are kept in the user's cache folder, not in this
+repository: their licences are their projects' own.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ _LONGEST = 10_000_000.0  # seconds; four months: a longer file has a damaged hea
 _FEWEST_MPEG_BYTES = 100
 _FEWEST_FLAC_BYTES = 5
 
+_LOWEST_RATE = 1_000  # Hz; below it a header is of a version that mutagen misreads
 _MAX_HEADER_GAIN = 50.0  # dB; LAME writes 51 for silence
 
 # WAVE_FORMAT_… of Microsoft's mmreg.h
@@ -88,9 +89,9 @@ def audio_fields(
         fields["duration"] = round(duration, 3)
         bitrate = bitrate or clean.int4(size * 8 / duration)
     fields["bitrate"] = bitrate
-    fields["sample_rate"] = clean.int4(
-        getattr(info, "sample_rate", 48_000 if codec == "opus" else None)
-    )
+    # Opus decodes to 48 kHz, whatever was encoded (RFC 7845)
+    sample_rate = getattr(info, "sample_rate", 48_000 if codec == "opus" else 0)
+    fields["sample_rate"] = clean.int4(sample_rate) if sample_rate >= _LOWEST_RATE else None
     fields["channels"] = clean.int4(channels)
     if codec == "dsd":
         fields["bit_depth"] = 1

@@ -6,6 +6,7 @@ import errno
 import os
 import struct
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from mutagen import MutagenError
@@ -47,18 +48,16 @@ _TRUNCATION_WORDS = (
 _READERS = frozenset({"binascii", "builtins", "mutagen", "struct", "zlib"})
 
 
+@dataclass(slots=True)
 class _Opened:
     """What one reading of the file gave, before anything is made of it."""
 
-    __slots__ = ("audio_start", "content", "file", "kind", "other_tags", "riff_info")
-
-    def __init__(self, kind: Kind, file: FileType, content: bytes) -> None:
-        self.kind = kind
-        self.file = file
-        self.content = content
-        self.audio_start = 0
-        self.other_tags: list[Tags] = []
-        self.riff_info: dict[bytes, str] = {}
+    kind: Kind
+    file: FileType
+    content: bytes  # its beginning behind an ID3v2 tag
+    audio_start: int  # where the reader stopped; see audio_fields
+    other_tags: list[Tags]  # those that the reader of this kind leaves aside
+    riff_info: dict[bytes, str]
 
 
 def read_track(
@@ -126,12 +125,12 @@ def _load(file: BinaryIO, path: str, size: int, chunks: tuple[bytes, ...]) -> _O
         kind = kind_to_try(os.path.splitext(path)[1].lower(), has_id3=id3_size > 0)
         if reason is not None or kind is None:
             raise UnreadableFile(reason or _unknown(head))
-    opened = _Opened(kind, _open(kind, file, path, head), content)
-    opened.audio_start = file.tell()
-    opened.other_tags = _other_tags(file, opened.file, bool(id3_size), chunks[-1])
-    if opened.file.tags is None and kind.reader is WAVE:
-        opened.riff_info = read_riff_info(file)
-    return opened
+    read = _open(kind, file, path, head)
+    audio_start = file.tell()
+    other_tags = _other_tags(file, read, id3_size > 0, chunks[-1])
+    wants_info = kind.reader is WAVE and read.tags is None
+    riff_info = read_riff_info(file) if wants_info else {}
+    return _Opened(kind, read, content, audio_start, other_tags, riff_info)
 
 
 def _id3_size(head: bytes) -> int:
@@ -155,9 +154,7 @@ def _open(kind: Kind, file: BinaryIO, path: str, head: bytes) -> FileType:
         read = kind.reader(file, **kind.options)
         getattr(read.info, "length", None)  # of DSF a property, which may divide by zero
     except Exception as error:
-        foreign = _foreign(error)
-        if foreign is not None:
-            raise foreign from None
+        _raise_foreign(error)
         raise UnreadableFile(_reason(error, path, head)) from error
     return read
 
@@ -177,8 +174,7 @@ def _try(read: Callable[[], Tags], file: BinaryIO) -> Tags | None:
     try:
         return read()
     except Exception as error:
-        if _foreign(error) is not None:
-            raise
+        _raise_foreign(error)
         return None
 
 
@@ -198,17 +194,16 @@ def _unknown(head: bytes) -> str:
     return "not an audio file: its content is of no known kind"
 
 
-def _foreign(error: BaseException) -> BaseException | None:
-    """Return an exception in the chain that is no reader's: a time limit that was raised in it.
+def _raise_foreign(error: BaseException) -> None:
+    """Raise an exception in the chain that is no reader's: a time limit that was raised in it.
 
     mutagen catches whatever is raised inside its MP4 reader, so the chain is searched.
     """
     seen: BaseException | None = error
     while seen is not None:
         if type(seen).__module__.partition(".")[0] not in _READERS:
-            return seen
+            raise seen from None
         seen = seen.__cause__ or seen.__context__
-    return None
 
 
 def _reason(error: Exception, path: str, head: bytes) -> str:

@@ -175,6 +175,15 @@ def test_unreadable_folder_is_recorded_and_the_rest_is_found(as_nobody):
         os.chmod(os.path.join(root, "a"), 0o700)
 
 
+def test_path_too_long_for_the_database_is_an_error_not_a_file(tmp_path):
+    long_folder = "/".join(["f" * 250] * 10)
+    make(tmp_path, f"{long_folder}/1.mp3", "2.mp3")
+    one = walk(tmp_path)
+    assert [os.path.basename(path) for path, _, _ in one.files()] == [b"2.mp3"]
+    [(_, reason)] = one.errors
+    assert "more than 2500 bytes" in reason
+
+
 def test_thousand_nested_folders(tmp_path):
     depth = 1000
     opened = os.open(tmp_path, os.O_RDONLY)
