@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backend_worker.cli.exits import Exit, UserError
+from backend_worker.cli.errors import Exit, UserError
 from backend_worker.cli.parser import build_parser
 from backend_worker.config import ConfigError
 

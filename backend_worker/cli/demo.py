@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 from backend_worker.cli import output
 from backend_worker.cli.embedded import embedded_servers, embedded_worker
-from backend_worker.cli.exits import Exit, UserError
+from backend_worker.cli.errors import Exit, UserError, check_folder
 
 if TYPE_CHECKING:
     import argparse
 
-DEFAULT_FOLDER = ".run"
+# A person's own music and the made-up one are kept apart.
+LIBRARY_FOLDER = ".run/library"
+SAMPLE_FOLDER = ".run/sample"
 # Covers and vectors are made after the scan has ended; on a large library they take longer
 # than anybody wants to wait for, and go on with the next run.
 SETTLE_SECONDS = 60
@@ -24,7 +26,10 @@ SIMILAR_SHOWN = 5
 
 def demo(args: argparse.Namespace) -> Exit:
     """Scan a folder with servers and a worker of our own; show progress and what was found."""
-    folder = Path(args.embedded or DEFAULT_FOLDER).absolute()
+    if args.music:
+        check_folder(args.music)
+    default = LIBRARY_FOLDER if args.music else SAMPLE_FOLDER
+    folder = Path(args.embedded or default).absolute()
     folder.mkdir(parents=True, exist_ok=True)
     music = args.music or _sample_library(folder, args.tracks)
     with embedded_servers(folder), embedded_worker(folder) as worker:
@@ -34,9 +39,11 @@ def demo(args: argparse.Namespace) -> Exit:
 def _sample_library(folder: Path, tracks: int) -> str:
     from backend_worker.library.sample import make_library  # noqa: PLC0415 - only here
 
-    root = str(folder / "sample-music")
-    output.print_line(f"sample library of {tracks} tracks: {root}")
-    make_library(root, tracks=tracks)
+    root = str(folder / "music")
+    try:
+        make_library(root, tracks=tracks)
+    except FileExistsError as error:
+        raise UserError(str(error), Exit.USAGE) from error
     return root
 
 

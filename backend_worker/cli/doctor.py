@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from backend_worker.cli import output
-from backend_worker.cli.exits import Exit
+from backend_worker.cli.errors import Exit
 from backend_worker.config import Config, ConfigError, get_config, redact
 from backend_worker.queues import QUEUE_NAMES
 

@@ -9,7 +9,7 @@ import sys
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from backend_worker.cli.exits import Exit, UserError
+from backend_worker.cli.errors import Exit, UserError
 from backend_worker.config import get_config
 from backend_worker.embedded import EmbeddedServerError, EmbeddedServers, end_with_parent
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import redis.exceptions
 
 from backend_worker.cli import output
-from backend_worker.cli.exits import Exit, UserError
+from backend_worker.cli.errors import Exit, UserError
 from backend_worker.progress import events
 from backend_worker.storage import scans
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from backend_worker.cli import output
-from backend_worker.cli.exits import Exit, UserError
+from backend_worker.cli.errors import Exit, UserError
 from backend_worker.storage import scans
 from backend_worker.storage import search as library
 

@@ -8,7 +8,7 @@ from celery.exceptions import TimeoutError as ResultTimeoutError
 
 from backend_worker.celery_app import app
 from backend_worker.cli import output
-from backend_worker.cli.exits import Exit, UserError
+from backend_worker.cli.errors import Exit, UserError
 from backend_worker.cli.workers import worker_answers
 from backend_worker.storage import migrations
 from backend_worker.storage.connection import connect

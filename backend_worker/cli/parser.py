@@ -8,7 +8,7 @@ import os
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from backend_worker.cli.exits import Exit
+from backend_worker.cli.errors import Exit
 from backend_worker.queues import MAINTENANCE_TASKS
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from backend_worker.celery_app import app
 from backend_worker.cli import output
-from backend_worker.cli.exits import Exit, UserError
+from backend_worker.cli.errors import Exit, UserError, check_folder
 from backend_worker.cli.follow import follow, show_summary
 from backend_worker.cli.workers import worker_answers
 from backend_worker.config import get_config
@@ -47,10 +47,7 @@ def start_scan(directory: str, *, join: bool = False) -> int:
     """
     if not directory:
         raise UserError("no folder given: name one, or set BACKEND_WORKER_MUSIC_DIR", Exit.USAGE)
-    path = os.path.abspath(os.path.expanduser(directory))
-    if not os.path.isdir(path):
-        # The worker may see other disks than we do, but then it is given its own path.
-        raise UserError(f"{directory} is not a folder", Exit.USAGE)
+    path = check_folder(directory)
     task_id = str(uuid.uuid4())
     try:
         scan_id = scans.begin(os.fsencode(path), task_id)

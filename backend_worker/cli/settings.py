@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from backend_worker.cli import output
-from backend_worker.cli.exits import Exit
+from backend_worker.cli.errors import Exit
 from backend_worker.config import effective_settings
 
 if TYPE_CHECKING:

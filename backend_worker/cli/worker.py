@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from backend_worker.cli.exits import Exit
+from backend_worker.cli.errors import Exit
 from backend_worker.config import get_config
 from backend_worker.worker.command import run_worker
 

@@ -3,7 +3,7 @@
 import pytest
 
 from backend_worker.celery_app import app
-from backend_worker.cli.exits import UserError
+from backend_worker.cli.errors import UserError
 from backend_worker.cli.scan import start_scan
 from backend_worker.library.sample import make_library
 from backend_worker.storage import scans

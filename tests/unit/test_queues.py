@@ -1,5 +1,7 @@
 """The queue table, and that everything else follows it."""
 
+from pathlib import Path
+
 from backend_worker.celery_app import app, celery_settings
 from backend_worker.config import Config
 from backend_worker.queues import QUEUE_NAMES, QUEUES, TASK_QUEUE, task_routes
@@ -73,3 +75,12 @@ def test_celery_knows_every_setting_that_we_give_it():
     # documented and read by the Redis backend, but not in Celery's own list of defaults
     beside = {"redis_backend_health_check_interval", "visibility_timeout"}
     assert set(celery_settings(Config())) - known == beside
+
+
+def test_the_readme_shows_this_table():
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    rows = [
+        f"| `{queue.name}` | {queue.bound_by} | {queue.urgency} | {queue.purpose} |"
+        for queue in QUEUES
+    ]
+    assert "\n".join(rows) in readme

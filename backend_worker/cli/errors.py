@@ -1,8 +1,9 @@
-"""Exit codes, and the error that carries one."""
+"""Exit codes, the error that carries one, and checks that raise it."""
 
 from __future__ import annotations
 
 import enum
+import os
 
 
 class Exit(enum.IntEnum):
@@ -23,3 +24,15 @@ class UserError(Exception):
     def __init__(self, sentence: str, code: Exit = Exit.FAILED) -> None:
         super().__init__(sentence)
         self.exit = code
+
+
+def check_folder(directory: str) -> str:
+    """Return the absolute path of a folder that a person named.
+
+    Raises:
+        UserError: it is not a folder.
+    """
+    path = os.path.abspath(os.path.expanduser(directory))
+    if not os.path.isdir(path):
+        raise UserError(f"{directory} is not a folder", Exit.USAGE)
+    return path

@@ -1,0 +1,89 @@
+"""The demo as a person runs it: from nothing to similar tracks, and no process left behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+TRACKS = 60
+
+
+def start(folder, *arguments):
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("BACKEND_WORKER_")
+    }
+    environment["BACKEND_WORKER_COVER_ART_ARCHIVE"] = "no"
+    return subprocess.Popen(
+        [sys.executable, "-m", "backend_worker", "demo", "--tracks", str(TRACKS), *arguments],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def processes_in(folder):
+    """Return the processes that were started in a folder or name it in their arguments."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "cwd", "environ", "status"]):
+        words = [*(process.info["cmdline"] or []), process.info["cwd"] or ""]
+        words += (process.info["environ"] or {}).values()
+        if process.info["status"] != psutil.STATUS_ZOMBIE and any(str(folder) in w for w in words):
+            found.append(process)
+    return [process for process in found if process.pid != os.getpid()]
+
+
+def wait_until_none(folder, seconds=20):
+    deadline = time.monotonic() + seconds
+    while processes_in(folder) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return processes_in(folder)
+
+
+@pytest.mark.slow
+def test_demo_ends_with_the_summary_and_the_second_run_finds_nothing_new(tmp_path):
+    first = start(tmp_path)
+    output, _ = first.communicate(timeout=120)
+    assert first.returncode == 0, output
+    assert "most like" in output
+    assert "completed" in output
+    second = start(tmp_path, "--json")
+    output, _ = second.communicate(timeout=60)
+    assert second.returncode == 0, output
+    final = json.loads(output.splitlines()[-1])
+    assert (final["stored"], final["unchanged"], final["status"]) == (0, TRACKS, "completed")
+    assert wait_until_none(tmp_path) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda s: s.name
+)
+def test_interrupted_demo_leaves_no_process_and_goes_on_next_time(tmp_path, how):
+    demo = start(tmp_path)
+    deadline = time.monotonic() + 60
+    # as soon as the worker runs, whatever it is at
+    while len(processes_in(tmp_path)) < 8 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    demo.send_signal(how)
+    demo.communicate(timeout=60)
+    assert demo.returncode != 0
+    assert wait_until_none(tmp_path) == []
+    again = start(tmp_path)
+    output, _ = again.communicate(timeout=120)
+    assert again.returncode == 0, output
+
+
+def test_folder_that_does_not_exist_is_a_sentence(tmp_path):
+    demo = start(tmp_path, "--music", str(tmp_path / "nowhere"))
+    output, _ = demo.communicate(timeout=60)
+    assert demo.returncode == 2
+    assert "nowhere is not a folder" in output
+    assert "Traceback" not in output
+    assert wait_until_none(tmp_path) == []
