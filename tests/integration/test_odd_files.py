@@ -1,11 +1,12 @@
 """Odd files that mutagen and mediafile collected over the years: read, or a reason given."""
 
+import os
 import shutil
 
 import pytest
 
 from backend_worker.library.tags import UnreadableFile
-from tests.integration.odd_files import NotAvailableError, odd_files
+from tests.support.odd_files import NotAvailableError, odd_files
 from tests.unit.library.tags.files import assert_clean_or_unreadable, cover_of, read
 
 # project, version of its source distribution, folder in it, fewest files to expect
@@ -142,3 +143,21 @@ def test_reasons(files, name):
 def test_the_same_picture_from_six_formats(files, extension):
     with open(files["image-2x3.png"], "rb") as file:
         assert cover_of(files[f"image.{extension}"]) == file.read()
+
+
+def test_worker_scans_them_all_and_the_figures_add_up(library, worker, collections, tmp_path):
+    for project, paths in collections.items():
+        for number, path in enumerate(paths):
+            folder = tmp_path / project / f"{number % 7}"
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, folder / path.name)
+            os.utime(folder / path.name, (1_600_000_000, 1_600_000_000))
+    status = library.scan(tmp_path)
+    library.settle()
+    assert status.status == "completed"
+    assert status.found == status.stored + status.failed
+    assert status.stored > 100
+    reasons = [row[0] for row in library.rows("SELECT reason FROM file WHERE state = 'failed'")]
+    assert len(reasons) == status.failed
+    assert [reason for reason in reasons if "internal error" in reason] == []
+    assert library.rows("SELECT count(*) FROM track_vector") == [(status.stored,)]

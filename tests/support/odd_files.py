@@ -62,6 +62,8 @@ def _unpack(archive: Path, unpacked: Path) -> None:
     """Unpack the archive into a folder that appears only when it is whole."""
     partial = unpacked.with_suffix(f".{os.getpid()}.partial")
     with tarfile.open(archive) as source:
-        source.extractall(partial, filter="data")
+        # Python 3.11 got the filter only with 3.11.4, and Debian 12 has 3.11.2
+        safely = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+        source.extractall(partial, **safely)
     (partial / unpacked.name).rename(unpacked)
     partial.rmdir()
