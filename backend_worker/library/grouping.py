@@ -49,7 +49,7 @@ def group(records: Iterable[TrackRecord]) -> EntityBatch:
                 record=record.to_message(),
                 album_key=album.key if album else None,
                 artist_keys=[artist.key for artist in performers],
-                artist_credit=names.credit(record.artists) or None,
+                artist_credit=record.artist_credit or names.credit(record.artists) or None,
                 composer_keys=[artist.key for artist in composers],
             )
         )

@@ -65,6 +65,7 @@ class TrackRecord(_Message):
     # tags
     title: str | None = None
     artists: list[str] = field(default_factory=list)  # as tagged, one per value
+    artist_credit: str | None = None  # how a tag shows them together, if one lists them singly
     album_artists: list[str] = field(default_factory=list)
     album: str | None = None
     track_number: int | None = None

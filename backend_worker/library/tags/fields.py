@@ -30,6 +30,7 @@ def fields_of(slots: Slots) -> dict[str, Any]:
     fields = {
         "title": _first(slots, clean.text, "title"),
         "artists": _names(slots, "artists", len(artist_ids)),
+        "artist_credit": _credit(slots, len(artist_ids)),
         "album_artists": _names(slots, "album_artists", len(album_artist_ids)),
         "album": _first(slots, clean.text, "album"),
         "track_number": track_number,
@@ -81,6 +82,14 @@ def _names(slots: Slots, field: str, id_count: int) -> list[str]:
     credited = clean.texts(slots.get(field, ()))
     each = _split_joined(clean.texts(slots.get(f"{field}.each", ())), id_count)
     return each if len(each) >= len(credited) else credited
+
+
+def _credit(slots: Slots, id_count: int) -> str | None:
+    """Return ARTIST ("A feat. B") where ARTISTS lists the artists one by one beside it."""
+    credited = clean.texts(slots.get("artists", ()))
+    if len(credited) == 1 and credited != _names(slots, "artists", id_count):
+        return credited[0]
+    return None
 
 
 def _split_joined(values: list[str], count: int) -> list[str]:

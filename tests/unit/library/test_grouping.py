@@ -137,6 +137,11 @@ def test_musicbrainz_ids_are_the_identity():
     assert batch.tracks[0].artist_credit == "A feat. B"
 
 
+def test_credit_of_a_tag_is_shown_rather_than_one_made_from_the_names():
+    record = track(artists=["A", "B"], artist_credit="A versus B")
+    assert group([record]).tracks[0].artist_credit == "A versus B"
+
+
 def test_two_artists_of_one_name_are_told_apart_by_id():
     (entity,) = group([track(artists=["X", "X"], mb_artist_ids=[MBID(1), MBID(2)])]).tracks
     assert entity.artist_keys == ["mbid:" + MBID(1), "mbid:" + MBID(2)]

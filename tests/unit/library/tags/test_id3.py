@@ -112,6 +112,15 @@ class TestArtists:
         path = tagged(tmp_path, id3.TPE1(encoding=3, text=["A", "AC/DC", "A"]))
         assert read(path).artists == ["A", "AC/DC"]
 
+    def test_credit_is_kept_where_the_artists_are_listed_beside_it(self, tmp_path):
+        frames = id3.TPE1(encoding=3, text="A feat. B"), free("ARTISTS", "A", "B")
+        track = read(tagged(tmp_path, *frames))
+        assert (track.artists, track.artist_credit) == (["A", "B"], "A feat. B")
+
+    def test_one_artist_needs_no_credit(self, tmp_path):
+        frames = id3.TPE1(encoding=3, text="A"), free("ARTISTS", "A")
+        assert read(tagged(tmp_path, *frames)).artist_credit is None
+
     def test_artists_without_the_list_are_as_credited(self, tmp_path):
         path = tagged(tmp_path, id3.TPE1(encoding=3, text="A feat. B"))
         assert read(path).artists == ["A feat. B"]
