@@ -13,6 +13,7 @@ from backend_worker.cli.errors import Exit, UserError, check_folder
 
 if TYPE_CHECKING:
     import argparse
+    import subprocess
 
 # A person's own music and the made-up one are kept apart.
 LIBRARY_FOLDER = ".run/library"
@@ -31,39 +32,43 @@ def demo(args: argparse.Namespace) -> Exit:
     default = LIBRARY_FOLDER if args.music else SAMPLE_FOLDER
     folder = Path(args.embedded or default).absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    music = args.music or _sample_library(folder, args.tracks)
+    music = args.music or _sample_library(folder, args)
     with embedded_servers(folder), embedded_worker(folder) as worker:
-        return _scan(music, worker.pid, folder, args)
+        return _scan(music, worker, folder, args)
 
 
-def _sample_library(folder: Path, tracks: int) -> str:
+def _sample_library(folder: Path, args: argparse.Namespace) -> str:
     from backend_worker.library.sample import make_library  # noqa: PLC0415 - only here
 
     root = str(folder / "music")
+    if not args.json:
+        output.print_line(f"sample library of {args.tracks:,} tracks in {os.path.relpath(root)}")
     try:
-        make_library(root, tracks=tracks)
+        make_library(root, tracks=args.tracks, processes=os.cpu_count() or 1)
     except FileExistsError as error:
         raise UserError(str(error), Exit.USAGE) from error
     return root
 
 
-def _scan(music: str, worker_pid: int, folder: Path, args: argparse.Namespace) -> Exit:
+def _scan(
+    music: str, worker: subprocess.Popen[bytes], folder: Path, args: argparse.Namespace
+) -> Exit:
     # imported here because the servers' addresses are settings that are read at import
     from backend_worker.cli.follow import follow, show_summary  # noqa: PLC0415
     from backend_worker.cli.scan import start_scan  # noqa: PLC0415
 
     def check_worker() -> None:
-        if not os.path.exists(f"/proc/{worker_pid}/task"):
+        if worker.poll() is not None:
             raise UserError(f"the worker has ended; its log is {folder / 'worker.log'}")
 
     scan_id = start_scan(music, join=True)  # one that was interrupted goes on
     status = follow(
         scan_id,
         json_lines=args.json,
-        count_processes=lambda: _children(worker_pid),
+        count_processes=lambda: _children(worker.pid),
         check_worker=check_worker,
     )
-    _wait_for_followers()
+    _wait_for_followers(quiet=args.json)
     if args.json:
         return Exit.OK if status.status == "completed" else Exit.FAILED
     show_summary(status)
@@ -79,13 +84,20 @@ def _children(pid: int) -> int | None:
         return None
 
 
-def _wait_for_followers() -> None:
+def _wait_for_followers(*, quiet: bool) -> None:
     """Wait until vectors and covers are made, but not for long."""
+    from rich.console import Console  # noqa: PLC0415 - JSON output does without it
+
     from backend_worker.tasks import broker  # noqa: PLC0415 - as above
 
+    queues = {"insert", "vector", "covers", "deferred"}
     deadline = time.monotonic() + SETTLE_SECONDS
-    while broker.holds({"insert", "vector", "covers", "deferred"}) and time.monotonic() < deadline:
-        time.sleep(POLL_SECONDS)
+    with Console(quiet=quiet).status("") as line:
+        while broker.holds(queues) and time.monotonic() < deadline:
+            lengths = broker.queue_lengths()
+            left = sum(lengths[name] for name in queues)
+            line.update(f"vectors and covers: {left} batches wait")
+            time.sleep(POLL_SECONDS)
 
 
 def _show_library(folder: Path) -> None:

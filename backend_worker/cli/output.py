@@ -24,10 +24,13 @@ def print_json_line(data: Any) -> None:
 def print_table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Sequence[str] = ()
 ) -> None:
-    """Print a table; markup within the cells is shown as it is."""
+    """Print a table; markup within the cells is shown as it is.
+
+    Without any column's name there is no header.
+    """
     from rich.table import Table  # noqa: PLC0415 - JSON output does without it
 
-    table = Table(title=title or None, title_justify="left", header_style="bold")
+    table = Table(title=title or None, title_justify="left", show_header=any(columns))
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left", overflow="fold")
     for row in rows:

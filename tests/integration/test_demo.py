@@ -87,3 +87,19 @@ def test_folder_that_does_not_exist_is_a_sentence(tmp_path):
     assert "nowhere is not a folder" in output
     assert "Traceback" not in output
     assert wait_until_none(tmp_path) == []
+
+
+@pytest.mark.slow
+def test_dead_worker_ends_the_demo_with_the_place_of_its_log(tmp_path):
+    demo = start(tmp_path, "--json", "--tracks", "3000")
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        workers = [p for p in processes_in(tmp_path) if p.cmdline()[-1:] == ["worker"]]
+        if workers:
+            break
+        time.sleep(0.02)
+    os.killpg(workers[0].pid, signal.SIGKILL)
+    output, _ = demo.communicate(timeout=60)
+    assert demo.returncode == 1
+    assert "worker.log" in output
+    assert wait_until_none(tmp_path) == []
