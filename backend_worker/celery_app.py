@@ -7,6 +7,10 @@ hooks through ``include``.
 
 from __future__ import annotations
 
+import functools
+import zlib
+
+import kombu.compression
 from celery import Celery
 from kombu import Exchange, Queue
 
@@ -24,6 +28,7 @@ TASK_MODULES = tuple(
         "deferred",
         "covers",
         "maintenance",
+        "canary",
     )
 )
 
@@ -88,6 +93,11 @@ def celery_settings(config: Config) -> dict[str, object]:
         "enable_utc": True,
     }
 
+
+# kombu's own gzip works at level 6: for six times the CPU the message is a fifth smaller.
+kombu.compression.register(
+    functools.partial(zlib.compress, level=1), zlib.decompress, "application/x-gzip", ["gzip"]
+)
 
 app = Celery("backend_worker", include=[*TASK_MODULES, "backend_worker.worker.hooks"])
 app.conf.update(celery_settings(get_config()))

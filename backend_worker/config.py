@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import importlib.metadata
 import os
 import re
 import urllib.parse
@@ -192,7 +193,7 @@ class Config:
     def user_agent(self) -> str:
         """How we introduce ourselves to remote services."""
         contact = f" ( {self.contact} )" if self.contact else ""
-        return f"backend-worker/0.1{contact}"
+        return f"backend-worker/{importlib.metadata.version('backend-worker')}{contact}"
 
 
 @dataclass(frozen=True, slots=True)

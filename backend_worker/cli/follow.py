@@ -171,5 +171,7 @@ def show_summary(status: ScanStatus) -> None:
     if status.seconds and status.found:
         rows["rate"] = f"{status.found / status.seconds:,.0f} files/s"
     output.print_facts(f"scan {status.id}", rows)
+    if status.status == "completed" and not status.found:
+        output.print_line("no music was found there: `backend-worker doctor` looks why")
     for path, reason in scans.errors_of(status.id, limit=10):
         output.print_line(f"could not look into {path}: {reason}")

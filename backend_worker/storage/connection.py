@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
+import psycopg2.errors
 import psycopg2.extensions
 
 from backend_worker.config import get_config, redact
@@ -19,6 +20,9 @@ RETRYABLE = (
     psycopg2.OperationalError,  # includes deadlocks, serialisation failures, cancelled queries
     psycopg2.InterfaceError,
 )
+
+# Among them what no other try will change: a row or a statement that is too large.
+PERMANENT = (psycopg2.errors.ProgramLimitExceeded, psycopg2.errors.StatementTooComplex)
 
 _current: tuple[int, psycopg2.extensions.connection] | None = None
 

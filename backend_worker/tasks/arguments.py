@@ -1,4 +1,4 @@
-"""Arguments as clients send them: ids, and tracks whose tags they have read themselves."""
+"""Arguments as clients send them: ids, paths, and tracks whose tags they have read themselves."""
 
 from __future__ import annotations
 
@@ -46,6 +46,18 @@ def as_ids(values: Iterable[int | str] | int | str) -> list[int]:
         raise ValueError(f"ids are whole numbers: {error}") from error
 
 
+def as_paths(values: Iterable[str] | str) -> list[str]:
+    """Return paths as a list; a single one may stand without it.
+
+    Raises:
+        ValueError: a value is no text.
+    """
+    paths = [values] if isinstance(values, str) else values
+    if not isinstance(paths, list | tuple) or not all(isinstance(path, str) for path in paths):
+        raise ValueError("file paths are a list of texts")
+    return list(paths)
+
+
 def as_record(message: Mapping[str, Any]) -> TrackRecord:
     """Return a client's track, cleaned as if its values came from a file's tags.
 
@@ -81,7 +93,8 @@ def _number(value: Any) -> float | None:
         number = float(value)
     except (TypeError, ValueError):
         return None
-    return number if math.isfinite(number) and abs(number) < _LARGEST_REAL else None
+    # six decimals: PostgreSQL's real refuses numbers too small for it
+    return round(number, 6) if math.isfinite(number) and abs(number) < _LARGEST_REAL else None
 
 
 def _count(value: Any) -> int | None:

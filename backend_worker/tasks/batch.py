@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from backend_worker.celery_app import app
 from backend_worker.library.grouping import group
 from backend_worker.library.model import TrackRecord
+from backend_worker.storage import scans
 from backend_worker.tasks.arguments import as_record
 from backend_worker.tasks.base import BatchTask, send
 
@@ -26,13 +28,15 @@ def process_entities(
     Raises:
         ValueError: a track lacks its path.
     """
+    if batch_id is None:
+        batch_id = f"client-{app.current_task.request.id}"
     if isinstance(metadata_list, list):
         records = [as_record(message) for message in metadata_list]
+        # its number may be that of another batch, which was stored long ago
+        scans.adopt_batch(str(batch_id), [os.fsencode(record.path) for record in records])
         metadata_list = {}
     else:
         records = [TrackRecord.from_message(message) for message in metadata_list["tracks"]]
-    if batch_id is None:
-        batch_id = f"client-{app.current_task.request.id}"
     entities = group(records)
     send(
         "insert.direct_batch",

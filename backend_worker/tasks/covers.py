@@ -18,7 +18,7 @@ from backend_worker.library.artwork.store import CoverStore, CoverStoreError, di
 from backend_worker.library.remote.cover_art_archive import front_cover
 from backend_worker.progress import events
 from backend_worker.storage import artwork
-from backend_worker.tasks.arguments import as_ids
+from backend_worker.tasks.arguments import as_ids, as_paths
 from backend_worker.tasks.base import PipelineTask, chunks, send
 from backend_worker.tasks.delivery import count_delivery, forget_deliveries
 from backend_worker.tasks.extract import read_files
@@ -72,12 +72,13 @@ def process_artist_images(artist_ids: Sequence[int | str], priority: str | None 
 
 
 @app.task(name="covers.extract_embedded", base=PipelineTask)
-def extract_embedded(file_paths: Sequence[str]) -> None:
+def extract_embedded(file_paths: Sequence[str] | str) -> None:
     """Read the pictures embedded in these files again, then look for their albums' covers.
 
     Args:
         file_paths: paths as text (surrogateescape for bytes that are not UTF-8).
     """
+    file_paths = as_paths(file_paths)
     task_id = app.current_task.request.id if app.current_task else None
     if task_id and count_delivery(task_id) > get_config().max_deliveries:
         logger.warning("%d files: one of them kills its reader; given up", len(file_paths))

@@ -13,6 +13,7 @@ from backend_worker.celery_app import app
 from backend_worker.config import get_config
 from backend_worker.library.artwork.store import CoverStore
 from backend_worker.progress import events
+from backend_worker.progress.connection import redis_client
 from backend_worker.storage import artwork, maintenance, scans, search, vectors
 from backend_worker.tasks import broker
 from backend_worker.tasks.base import PipelineTask, chunks, send
@@ -26,6 +27,8 @@ PAGE = 2000
 MOST_GAPS = 20_000
 RESUME_AGAIN_SECONDS = 5
 PICTURE_MIN_AGE_SECONDS = 3600
+MOST_EVENTS = 2**31
+_NEWEST_RESUMPTION = "backend_worker:resumption"
 
 
 class MaintenanceTask(PipelineTask):
@@ -77,13 +80,13 @@ def check_integrity() -> dict[str, Any]:
     reported only: the next scan finds what changed, and nothing is removed on suspicion.
     """
     store = CoverStore(get_config().cover_dir)
-    damaged = list(store.verify())
-    for picture in damaged:
+    damaged = set(store.verify())
+    for picture in sorted(damaged):
         store.remove(picture)
-    lost = maintenance.referenced_pictures() - set(store.hashes())
-    for picture in sorted(lost):
+    lost = maintenance.referenced_pictures() - set(store.hashes()) - damaged
+    for picture in sorted(damaged | lost):
         maintenance.unlink_picture(picture)
-    maintenance.forget_pictures(sorted(lost | set(damaged)))
+    maintenance.forget_pictures(sorted(damaged | lost))
     report = {
         "database": maintenance.inconsistencies(),
         "pictures_damaged": len(damaged),
@@ -136,8 +139,8 @@ def analyze() -> dict[str, Any]:
 @app.task(name="maintenance.trim_progress", base=MaintenanceTask)
 def trim_progress(length: int | None = None) -> dict[str, Any]:
     """Cut the stream of progress events to its configured length."""
-    length = get_config().progress_stream_length if length is None else max(int(length), 0)
-    return {"events": events.trim(length)}
+    length = get_config().progress_stream_length if length is None else int(length)
+    return {"events": events.trim(min(max(length, 0), MOST_EVENTS))}
 
 
 @app.task(name="maintenance.statistics", base=MaintenanceTask)
@@ -163,18 +166,30 @@ def fill_gaps() -> dict[str, Any]:
     return {"tracks": len(tracks), "artists": len(artists), "albums": len(albums)}
 
 
-@app.task(name="maintenance.resume_scans", base=MaintenanceTask)
-def resume_scans() -> dict[str, Any]:
+@app.task(name="maintenance.resume_scans", base=MaintenanceTask, bind=True)
+def resume_scans(self: MaintenanceTask, follows: str | None = None) -> dict[str, Any]:
     """Go on with scans that an earlier worker left unfinished; sent at every start.
 
     What the broker still holds is left to come by itself. Only when it holds nothing of the
     pipeline are batches that are recorded as pending sent again; until then this task looks
     again after a while.
+
+    Args:
+        self: the task, whose id its further looks carry.
+        follows: the id of the task whose further look this is. Only the newest has further
+            looks: each start of a worker would add one for as long as a scan runs.
     """
+    newest = follows or str(self.request.id)
+    if follows is None:
+        redis_client().set(_NEWEST_RESUMPTION, newest)
+    elif redis_client().get(_NEWEST_RESUMPTION) not in {newest, None}:
+        return {"active": len(scans.active()), "batches_sent_again": 0}
     active = scans.active()
     walked = {scan.id for scan in active if scans.is_being_walked(scan.id)}
     for scan in active:
         if scan.needs_walk and scan.id not in walked:
+            if broker.queue_lengths()["scan"]:
+                continue  # its message waits, or this will see next time
             logger.info("scan %d goes on where it was interrupted", scan.id)
             send("scan.discovery", [os.fsdecode(scan.root)], task_id=scan.task_id)
         else:
@@ -187,8 +202,10 @@ def resume_scans() -> dict[str, Any]:
     if pending and not broker.holds({"extract", "batch", "insert"}):
         for batch_id, paths in pending:
             send("metadata.extract_batch", [[os.fsdecode(path) for path in paths], batch_id])
+        # what was to follow the stored ones is lost as well; this is served last
+        send("maintenance.fill_gaps", [])
         sent = len(pending)
         logger.info("%d batches that the broker had lost are sent again", sent)
     if scans.active():
-        resume_scans.apply_async(countdown=RESUME_AGAIN_SECONDS)
+        send(self.name, [newest], countdown=RESUME_AGAIN_SECONDS)
     return {"active": len(active), "batches_sent_again": sent}

@@ -24,20 +24,12 @@ def _set_up_logging(**_: Any) -> None:
 
 
 @signals.worker_init.connect
-def _preload(**_: Any) -> None:
-    """Import in the parent what every child needs, and keep the collector off those pages.
+def _freeze(**_: Any) -> None:
+    """Keep the collector off what the task modules brought along, before children are forked.
 
-    Children share them with the parent then: a collection in a child would write to each
+    They share those pages with the parent then: a collection in a child would write to each
     object's header and so copy its page.
     """
-    import mutagen.aiff  # noqa: PLC0415 - the formats that mutagen imports late
-    import mutagen.flac  # noqa: PLC0415
-    import mutagen.mp3  # noqa: PLC0415
-    import mutagen.mp4  # noqa: PLC0415
-    import mutagen.oggopus  # noqa: PLC0415
-    import mutagen.oggvorbis  # noqa: PLC0415
-    import mutagen.wave  # noqa: F401, PLC0415
-
     gc.collect()
     gc.freeze()
 

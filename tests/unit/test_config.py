@@ -1,6 +1,7 @@
 """Settings: units, limits, sentences for bad values, and no password in sight."""
 
 import dataclasses
+import importlib.metadata
 
 import pytest
 
@@ -92,3 +93,9 @@ def test_one_address_serves_celery_and_the_redis_client(broker, client):
     config = Config(redis_url=broker)
     assert config.redis_client_url == client
     assert parse_url(config.redis_client_url)
+
+
+def test_remote_services_learn_who_asks_and_whom_to_write_to():
+    version = importlib.metadata.version("backend-worker")
+    assert Config().user_agent == f"backend-worker/{version}"
+    assert Config(contact="me@pi").user_agent == f"backend-worker/{version} ( me@pi )"
