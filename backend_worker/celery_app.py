@@ -39,7 +39,6 @@ def celery_settings(config: Config) -> dict[str, object]:
         # Above the task limit, or a long task would be delivered again while it runs.
         "visibility_timeout": config.visibility_timeout,
         "queue_order_strategy": "priority",  # the order of the queue table
-        "priority_steps": [0],  # one Redis list per queue: BRPOP on 8 keys instead of 32
         "socket_timeout": config.redis_socket_timeout,
         "socket_connect_timeout": config.redis_socket_timeout,
         "socket_keepalive": not config.redis_url.startswith("redis+socket"),

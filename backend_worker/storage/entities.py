@@ -171,7 +171,9 @@ def upsert_tracks(cursor: psycopg2.extensions.cursor) -> list[int]:
         f"INSERT INTO track (id, album_id, search_text, {', '.join(columns)})"  # noqa: S608 - our own column names
         " SELECT file_id, staged_album.album_id,"
         "   search_form(concat_ws(' ', staged.title, staged.artist_credit, staged_album.title,"
-        "     nullif(staged_album.artist_credit, staged.artist_credit))),"
+        "     CASE WHEN search_form(staged_album.artist_credit)"
+        "         IS DISTINCT FROM search_form(staged.artist_credit)"
+        "       THEN staged_album.artist_credit END)),"
         f"   {', '.join('staged.' + column for column in columns)}"
         " FROM staged_track AS staged"
         "   LEFT JOIN staged_album ON staged_album.key = staged.album_key"

@@ -7,6 +7,7 @@ import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import kombu.exceptions
 import redis.exceptions
 from celery import Task
 
@@ -14,7 +15,7 @@ from backend_worker.celery_app import app
 from backend_worker.config import get_config
 from backend_worker.library.artwork.store import CoverStoreError
 from backend_worker.storage import scans
-from backend_worker.storage.connection import RETRYABLE, DatabaseAwayError
+from backend_worker.storage.connection import PERMANENT, RETRYABLE, DatabaseAwayError
 from backend_worker.tasks.delivery import count_delivery, forget_deliveries
 
 if TYPE_CHECKING:
@@ -25,7 +26,16 @@ Item = TypeVar("Item")
 logger = logging.getLogger(__name__)
 
 # Conditions that pass by themselves: a server restarting, a deadlock, a full disk.
-TRANSIENT = (*RETRYABLE, DatabaseAwayError, redis.exceptions.RedisError, CoverStoreError)
+TRANSIENT = (
+    *RETRYABLE,
+    DatabaseAwayError,
+    CoverStoreError,
+    kombu.exceptions.OperationalError,  # Redis was away when a message was sent
+    redis.exceptions.ConnectionError,
+    redis.exceptions.TimeoutError,
+    redis.exceptions.OutOfMemoryError,
+    redis.exceptions.ReadOnlyError,
+)
 
 # Above ``max_deliveries``: extraction finds the one file that kills its process before that.
 _MOST_DELIVERIES = 15
@@ -46,6 +56,7 @@ class PipelineTask(Task):
 
     abstract = True
     autoretry_for = TRANSIENT
+    dont_autoretry_for = PERMANENT
     max_retries = None
     retry_backoff = 1  # seconds, doubled each time
     retry_backoff_max = 60

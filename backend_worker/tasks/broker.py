@@ -1,9 +1,15 @@
-"""What the broker holds: waiting messages by queue, and those that workers have taken."""
+"""What the broker holds: waiting messages by queue, and those that workers have taken.
+
+Clients of the earlier system send some messages with a priority; kombu keeps a list of its own
+for each step of priority then, and the worker reads them all.
+"""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
+
+from kombu.transport.redis import PRIORITY_STEPS, Channel
 
 from backend_worker.progress.connection import redis_client
 from backend_worker.queues import QUEUE_NAMES
@@ -16,15 +22,17 @@ UNACKED_KEY = "unacked"
 
 
 def queue_lengths() -> dict[str, int]:
-    """Return the number of waiting messages of each queue.
+    """Return the number of waiting messages of each queue, whatever priority they were sent with.
 
     Raises:
         redis.RedisError: Redis is away.
     """
     pipeline = redis_client().pipeline(transaction=False)
     for name in QUEUE_NAMES:
-        pipeline.llen(name)
-    return dict(zip(QUEUE_NAMES, pipeline.execute(), strict=True))
+        for step in PRIORITY_STEPS:
+            pipeline.llen(f"{name}{Channel.sep}{step}" if step else name)
+    lengths = iter(pipeline.execute())
+    return {name: sum(next(lengths) for _ in PRIORITY_STEPS) for name in QUEUE_NAMES}
 
 
 def taken_queues() -> list[str]:

@@ -41,7 +41,7 @@ class DiscoveryTask(PipelineTask):
 
 
 @app.task(name="scan.discovery", base=DiscoveryTask, bind=True)
-def discovery(self: PipelineTask, directory: str) -> None:
+def discovery(self: PipelineTask, directory: str, progress_callback: object = None) -> None:
     """Walk a folder, send what must be read to the ``extract`` queue in batches.
 
     A second scan of an overlapping folder does not start; the log and an event say which
@@ -50,7 +50,14 @@ def discovery(self: PipelineTask, directory: str) -> None:
     Args:
         self: the task, whose id tells a second delivery from a second scan.
         directory: the folder (text; surrogateescape for bytes that are not UTF-8).
+        progress_callback: ignored; clients of the earlier system may send one.
+
+    Raises:
+        ValueError: the directory is empty.
     """
+    del progress_callback
+    if not directory:
+        raise ValueError("scan.discovery needs a folder, not an empty text")
     root = os.path.abspath(os.fsencode(directory))
     try:
         scan_id = scans.begin(root, self.request.id)

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import time
 
 import celery
 import mutagen
@@ -14,14 +13,12 @@ from backend_worker.library.model import TrackRecord
 from backend_worker.library.sample import make_library
 from backend_worker.progress import events
 from backend_worker.queues import TASK_QUEUE
-from backend_worker.tasks import broker
 from tests.support import lab
 from tests.support.cover_archive import cover_archive
 from tests.support.pictures import picture
 
 RELEASE = "11111111-0000-4000-8000-000000000001"
 ARTIST = "33333333-0000-4000-8000-000000000001"
-CALM_SECONDS = 0.25
 
 
 @pytest.fixture(scope="module")
@@ -72,25 +69,11 @@ def client(servers):
 def send(client, library, worker):
     """Send a task as the earlier system does, and wait until all that follows is done."""
 
-    def send_and_wait(name, *args):
-        client.send_task(name, args=args, queue=TASK_QUEUE[name])
-        settle()
+    def send_and_wait(name, *args, **options):
+        client.send_task(name, args=args, queue=TASK_QUEUE[name], **options)
+        lab.settle()
 
     return send_and_wait
-
-
-def settle(seconds=lab.WAIT_SECONDS):
-    """Wait until the broker has held nothing for a while.
-
-    A message is nowhere for an instant while a worker takes it.
-    """
-    deadline = time.monotonic() + seconds
-    calm_since = time.monotonic()
-    while time.monotonic() - calm_since < CALM_SECONDS:
-        if broker.holds(broker.QUEUE_NAMES):
-            calm_since = time.monotonic()
-        assert calm_since < deadline, f"queues not empty within {seconds} s"
-        time.sleep(0.02)
 
 
 def audio_files(root):
@@ -107,8 +90,13 @@ def titles():
     return {os.fsdecode(bytes(path)): title for path, title in rows}
 
 
-def test_scan_discovery(library, send, music):
-    send("scan.discovery", str(music))
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"priority": 5}, {"kwargs": {"progress_callback": None}}],
+    ids=["plain", "with a priority", "with the earlier system's callback"],
+)
+def test_scan_discovery(library, send, music, options):
+    send("scan.discovery", str(music), **options)
     assert library.rows("SELECT status, stored FROM scan") == [("completed", 12)]
     assert library.rows("SELECT count(*) FROM track_vector") == [(12,)]
 
@@ -324,7 +312,7 @@ BAD = {
 def test_bad_arguments_do_no_harm(library, client, worker, name):
     for arguments in BAD[name]:
         client.send_task(name, args=arguments, queue=TASK_QUEUE[name])
-    settle(20)
+    lab.settle(20)
     assert worker.poll() is None
     assert library.rows("SELECT FROM scan WHERE status IN ('running', 'cancelling')") == []
 

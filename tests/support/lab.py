@@ -13,6 +13,7 @@ from backend_worker.storage.connection import transaction
 from backend_worker.tasks import broker
 
 WAIT_SECONDS = 60
+CALM_SECONDS = 0.25
 _TABLES = "scan, mount_point, file, artist, album, picture, remote_lookup, scan_batch"
 
 
@@ -71,8 +72,17 @@ def ended(scan_id, seconds=WAIT_SECONDS):
 
 
 def settle(seconds=WAIT_SECONDS):
-    """Wait until no queue holds anything and nothing is under way."""
-    wait_for(lambda: not broker.holds(broker.QUEUE_NAMES), seconds, "empty queues")
+    """Wait until the broker has held nothing for a while.
+
+    A message is nowhere for an instant while a worker takes it.
+    """
+    deadline = time.monotonic() + seconds
+    calm_since = time.monotonic()
+    while time.monotonic() - calm_since < CALM_SECONDS:
+        if broker.holds(broker.QUEUE_NAMES):
+            calm_since = time.monotonic()
+        assert calm_since < deadline, f"queues not empty within {seconds} s"
+        time.sleep(0.02)
 
 
 def rows(query, *parameters):
