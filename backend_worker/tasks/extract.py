@@ -13,8 +13,10 @@ from backend_worker.config import get_config
 from backend_worker.library.artwork.store import CoverStore
 from backend_worker.library.model import FailedFile, TrackRecord
 from backend_worker.library.tags import UnreadableFile, read_track
+from backend_worker.library.walk import LONGEST_PATH
 from backend_worker.progress import events
 from backend_worker.storage import scans
+from backend_worker.tasks.arguments import as_paths
 from backend_worker.tasks.base import BatchTask, send
 from backend_worker.tasks.delivery import counted_delivery
 
@@ -37,6 +39,7 @@ def extract_batch(file_paths: Sequence[str], batch_id: str | int | None = None) 
         batch_id: the batch as recorded by the scan; a client's own id, or none, starts a
             batch outside of any scan.
     """
+    file_paths = as_paths(file_paths)
     paths = [os.fsencode(path) for path in file_paths]
     batch_id = f"client-{app.current_task.request.id}" if batch_id is None else str(batch_id)
     state = scans.batch_state(batch_id)
@@ -87,6 +90,10 @@ def read_files(file_paths: Sequence[str]) -> tuple[list[TrackRecord], list[Faile
     failures: list[FailedFile] = []
     ignored = 0
     for path in file_paths:
+        if "\0" in path or len(os.fsencode(path)) > LONGEST_PATH:
+            logger.warning("not a usable path: %.200r", path)  # a scan sends none
+            ignored += 1
+            continue
         try:
             before = os.stat(path)
         except (FileNotFoundError, NotADirectoryError):
@@ -98,18 +105,21 @@ def read_files(file_paths: Sequence[str]) -> tuple[list[TrackRecord], list[Faile
         facts = (path, before.st_size, before.st_mtime_ns)
         try:
             with _time_limit(config.read_timeout_seconds):
-                track = read_track(*facts, store_picture=store.put)
-            if _changed_since(path, before):
-                ignored += 1
-            else:
-                tracks.append(track)
+                result = read_track(*facts, store_picture=store.put)
         except FileNotFoundError:
             ignored += 1
+            continue
         except UnreadableFile as error:
-            failures.append(FailedFile(*facts, str(error)))
+            result = FailedFile(*facts, str(error))
         except _ReadingTookTooLongError:
             seconds = f"{config.read_timeout_seconds:g}"
-            failures.append(FailedFile(*facts, f"reading it took longer than {seconds} s"))
+            result = FailedFile(*facts, f"reading it took longer than {seconds} s")
+        if _changed_since(path, before):
+            ignored += 1
+        elif isinstance(result, TrackRecord):
+            tracks.append(result)
+        else:
+            failures.append(result)
     return tracks, failures, ignored
 
 
@@ -124,7 +134,10 @@ def _is_clients(batch_id: str) -> bool:
 
 
 def _changed_since(path: str, before: os.stat_result) -> bool:
-    after = os.stat(path)
+    try:
+        after = os.stat(path)
+    except OSError:
+        return True
     return (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns)
 
 

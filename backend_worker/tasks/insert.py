@@ -27,8 +27,9 @@ class InsertTask(BatchTask):
     @staticmethod
     def batch_of(args: Sequence[Any], kwargs: dict[str, Any]) -> str | None:
         """Return the id of the batch in the task's argument."""
-        data = kwargs.get("insertion_data") or (args[0] if args else {})
-        return data.get("batch_id")
+        data = kwargs.get("insertion_data") or (args[0] if args else None)
+        batch_id = data.get("batch_id") if isinstance(data, dict) else None
+        return None if batch_id is None else str(batch_id)
 
 
 @app.task(name="insert.direct_batch", base=InsertTask)
@@ -37,9 +38,14 @@ def direct_batch(insertion_data: dict[str, Any]) -> None:
 
     Args:
         insertion_data: ``batch_id``, ``artists``, ``albums``, ``tracks`` (as
-            ``batch.process_entities`` sends them), ``failures``, ``ignored``.
+            ``batch.process_entities`` sends them), ``failures``, ``ignored``. Tracks in the
+            flat shape of the earlier system are sent to be grouped first.
     """
-    batch_id = insertion_data.get("batch_id") or f"client-{app.current_task.request.id}"
+    batch_id = str(insertion_data.get("batch_id") or f"client-{app.current_task.request.id}")
+    tracks = insertion_data.get("tracks", [])
+    if tracks and "record" not in tracks[0]:
+        send("batch.process_entities", [tracks, batch_id])
+        return
     failures = [FailedFile.from_message(item) for item in insertion_data.get("failures", [])]
     result = insert_batch(
         batch_id,

@@ -157,6 +157,11 @@ def test_insert_direct_batch(library, send):
     assert library.rows("SELECT count(*) FROM track_vector") == [(1,)]
 
 
+def test_insert_direct_batch_in_the_earlier_flat_shape(library, send):
+    send("insert.direct_batch", {"batch_id": 7, "tracks": [{"path": "/m/1.mp3", "title": "Jóga"}]})
+    assert titles() == {"/m/1.mp3": "Jóga"}
+
+
 @pytest.mark.parametrize("arguments", [([1, 2],), (["1", "2"],), ([1, 2], {"title": "x"})])
 def test_vectorization_calculate(library, send, arguments):
     send("batch.process_entities", [{"path": f"/m/{number}"} for number in (1, 2, 3)])

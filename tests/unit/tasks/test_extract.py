@@ -1,0 +1,66 @@
+"""Reading a batch of files: what counts as stored, failed and left for the next scan."""
+
+import os
+import shutil
+
+import pytest
+
+from backend_worker.library import sample
+from backend_worker.library.walk import LONGEST_PATH
+from backend_worker.tasks import extract
+from backend_worker.tasks.extract import read_files, scan_of
+
+TEMPLATE = os.path.join(os.path.dirname(sample.__file__), "templates", "tone.mp3")
+
+
+@pytest.fixture
+def track(tmp_path):
+    shutil.copy(TEMPLATE, tmp_path / "1.mp3")
+    return str(tmp_path / "1.mp3")
+
+
+def counts(*paths):
+    tracks, failures, ignored = read_files(paths)
+    return len(tracks), len(failures), ignored
+
+
+def test_readable_empty_and_vanished(track, tmp_path):
+    (tmp_path / "empty.mp3").touch()
+    assert counts(track, str(tmp_path / "empty.mp3"), str(tmp_path / "gone.mp3")) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("path", ["/m/\0.mp3", "/" + "x" * LONGEST_PATH])
+def test_path_that_no_disk_can_have_stops_nothing(track, path):
+    assert counts(path, track) == (1, 0, 1)
+
+
+@pytest.mark.parametrize("content", [b"", None], ids=["unreadable", "readable"])
+def test_file_that_changes_while_it_is_read_is_left_for_the_next_scan(track, monkeypatch, content):
+    """A file that is still being copied looks truncated, and must not count as failed."""
+    if content is not None:
+        with open(track, "wb") as file:
+            file.write(content)
+    read_track = extract.read_track
+
+    def read_while_it_grows(path, *facts, **options):
+        with open(path, "ab") as file:
+            file.write(b"more")
+        return read_track(path, *facts, **options)
+
+    monkeypatch.setattr(extract, "read_track", read_while_it_grows)
+    assert counts(track) == (0, 0, 1)
+
+
+def test_name_that_is_not_utf8(track, tmp_path):
+    odd = os.path.join(os.fsencode(tmp_path), b"\xff\xe9.mp3")
+    os.rename(track, odd)
+    [record], _, _ = read_files([os.fsdecode(odd)])
+    assert os.fsencode(record.path) == odd
+
+
+@pytest.mark.parametrize(
+    ("batch_id", "scan_id"),
+    [("scan-17-3", 17), ("scan-17-3ab", 17), ("client-1-2", None), ("7", None), ("scan-x-1", None)],
+)
+def test_scan_of_a_batch(batch_id, scan_id):
+    assert scan_of(batch_id) == scan_id
