@@ -43,7 +43,8 @@ def celery_settings(config: Config) -> dict[str, object]:
         "socket_connect_timeout": config.redis_socket_timeout,
         "socket_keepalive": not config.redis_url.startswith("redis+socket"),
         "health_check_interval": config.redis_health_check_interval,
-        "retry_on_timeout": True,
+        # No "retry_on_timeout": with it redis-py replaces a broken subscription by itself and
+        # then reads from the new one without end; the worker hangs while Redis is fine.
     }
     return {
         "broker_url": config.redis_url,

@@ -37,9 +37,6 @@ TRANSIENT = (
     redis.exceptions.ReadOnlyError,
 )
 
-# Above ``max_deliveries``: extraction finds the one file that kills its process before that.
-_MOST_DELIVERIES = 15
-
 
 class KillsItsProcessError(RuntimeError):
     """A task whose process died again and again; it is given up."""
@@ -65,13 +62,15 @@ class PipelineTask(Task):
     def before_start(self, task_id: str, args: Any, kwargs: Any) -> None:
         """Count a repeated delivery.
 
+        Twice ``max_deliveries`` are allowed: before that, extraction splits its batch.
+
         Raises:
             KillsItsProcessError: there were too many.
         """
         if not self.request.delivery_info.get("redelivered"):
             return
         with suppress(redis.exceptions.RedisError):
-            if count_delivery(task_id) > _MOST_DELIVERIES:
+            if count_delivery(task_id) > 2 * get_config().max_deliveries:
                 raise KillsItsProcessError("its process died each time that it ran")
 
     def on_retry(
@@ -101,7 +100,8 @@ class BatchTask(PipelineTask):
     @staticmethod
     def batch_of(args: Sequence[Any], kwargs: dict[str, Any]) -> str | None:
         """Return the id of the batch in the task's arguments."""
-        return kwargs.get("batch_id") or (args[1] if len(args) > 1 else None)
+        batch_id = kwargs.get("batch_id") or (args[1] if len(args) > 1 else None)
+        return None if batch_id is None else str(batch_id)
 
     def on_failure(
         self, exc: BaseException, task_id: str, args: Any, kwargs: Any, einfo: Any

@@ -202,10 +202,12 @@ def resume_scans(self: MaintenanceTask, follows: str | None = None) -> dict[str,
     if pending and not broker.holds({"extract", "batch", "insert"}):
         for batch_id, paths in pending:
             send("metadata.extract_batch", [[os.fsdecode(path) for path in paths], batch_id])
-        # what was to follow the stored ones is lost as well; this is served last
-        send("maintenance.fill_gaps", [])
         sent = len(pending)
         logger.info("%d batches that the broker had lost are sent again", sent)
     if scans.active():
         send(self.name, [newest], countdown=RESUME_AGAIN_SECONDS)
+    elif active or follows:
+        # What was to follow a stored batch may be lost as well: a message is nowhere for an
+        # instant while a worker takes it, and no record tells.
+        send("maintenance.fill_gaps", [])
     return {"active": len(active), "batches_sent_again": sent}

@@ -1,19 +1,25 @@
-"""At start: give back at once what a predecessor had taken and not finished.
+"""Give back at once what was taken from Redis and not finished.
 
-With ``acks_late`` Redis keeps a taken message until it is acknowledged. After a crash kombu
-would hand it out again only when the visibility time-out is over, hours later.
+With ``acks_late`` Redis keeps a taken message until it is acknowledged. After a crash, or
+after an acknowledgement that a lost connection swallowed, kombu would hand it out again only
+when the visibility time-out is over, hours later.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import redis.exceptions
 from celery import bootsteps
 from celery.worker import state
 from kombu.exceptions import OperationalError
+from kombu.transport import redis as redis_transport
+from kombu.utils.encoding import bytes_to_str
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +40,7 @@ class GiveBackOrphans(bootsteps.StartStopStep):
             state.maybe_shutdown()
             try:
                 give_back_orphans(worker.app)
-                worker.app.send_task("maintenance.resume_scans", ignore_result=True)
+                _resume_scans(worker.app)
             except _AWAY as error:
                 if not warned:
                     logger.warning("Redis is not available, waiting for it: %s", error)
@@ -42,6 +48,68 @@ class GiveBackOrphans(bootsteps.StartStopStep):
                 time.sleep(RETRY_SECONDS)
             else:
                 return
+
+
+class RememberingQoS(redis_transport.QoS):
+    """kombu's record of taken messages, and which of all workers' are this worker's own.
+
+    kombu forgets a message when it loses Redis while it writes or removes that record.
+    """
+
+    taken: ClassVar[set[str]] = set()  # delivery tags, of all connections that this worker had
+
+    def append(self, message: Any, delivery_tag: str) -> None:
+        """Record that a message was taken."""
+        self.taken.add(delivery_tag)
+        super().append(message, delivery_tag)
+
+    def ack(self, delivery_tag: str) -> None:
+        """Remove a message that is dealt with."""
+        super().ack(delivery_tag)
+        self.taken.discard(delivery_tag)
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        """Remove a message that is refused."""
+        super().reject(delivery_tag, requeue=requeue)
+        self.taken.discard(delivery_tag)
+
+    def restore_by_tag(
+        self, tag: str | bytes, client: redis.Redis | None = None, leftmost: bool = False
+    ) -> None:
+        """Put a message back into its queue."""
+        super().restore_by_tag(tag, client=client, leftmost=leftmost)
+        self.taken.discard(bytes_to_str(tag))
+
+
+class GiveBackAfterReconnect(bootsteps.StartStopStep):
+    """Does the same for this worker's own messages each time that it has lost Redis.
+
+    The consumer forgets then what it had taken but not begun, tasks that wait for another
+    try included; and what ended just as the connection broke was never acknowledged.
+    """
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def start(self, consumer: Any) -> None:
+        """Give back what is not being worked on, and look after scans.
+
+        Redis may have lost its last second, and kombu the message that was on its way.
+
+        Raises:
+            ConnectionError: Redis is away again; the consumer reconnects.
+        """
+        if not consumer.restart_count:
+            return
+        running = {request.message.delivery_tag for request in state.active_requests}
+        channel = consumer.connection.default_channel
+        count = _give_back(channel, RememberingQoS.taken - running)
+        RememberingQoS.taken.intersection_update(running)
+        if count:
+            logger.info("%d tasks that were cut off from Redis are back in their queues", count)
+        try:
+            _resume_scans(consumer.app, producer=consumer.app.amqp.Producer(channel))
+        except OperationalError as error:
+            raise ConnectionError(str(error)) from error
 
 
 def give_back_orphans(app: Any) -> int:
@@ -56,18 +124,40 @@ def give_back_orphans(app: Any) -> int:
     with app.connection_for_read(connect_timeout=5) as connection:
         connection.ensure_connection(max_retries=1, timeout=5)
         channel = connection.default_channel
-        orphans = channel.client.hlen(channel.unacked_key)
-        if not orphans:
+        before = _taken(channel)
+        if not before:
             return 0
         others = app.control.ping(timeout=PING_SECONDS, connection=connection)
         if others:
             logger.info(
-                "%d messages are taken and %d other workers run: left to them", orphans, len(others)
+                "%d messages are taken and %d other workers run: left to them",
+                len(before),
+                len(others),
             )
             return 0
-        # left behind by a predecessor that was killed while it restored messages itself
-        channel.client.delete(channel.unacked_mutex_key)
-        channel.qos.visibility_timeout = 0
-        channel.qos.restore_visible(num=None, interval=1)
-    logger.info("%d unfinished tasks of the last run are back in their queues", orphans)
-    return orphans
+        # not what a worker that starts at the same moment has taken since
+        now = _taken(channel)
+        count = _give_back(channel, {tag for tag, when in before.items() if now.get(tag) == when})
+    logger.info("%d unfinished tasks of the last run are back in their queues", count)
+    return count
+
+
+def _taken(channel: Any) -> dict[str, float]:
+    """Return the tags of all taken messages, the newest first, and when they were taken."""
+    with channel.conn_or_acquire() as client:
+        present = {bytes_to_str(tag) for tag in client.hkeys(channel.unacked_key)}
+        index = client.zrange(channel.unacked_index_key, 0, -1, desc=True, withscores=True)
+    return {bytes_to_str(tag): when for tag, when in index if bytes_to_str(tag) in present}
+
+
+def _give_back(channel: Any, tags: Collection[str]) -> int:
+    # each goes to the head of its queue: the oldest comes first then, as it did before
+    newest_first = [tag for tag in _taken(channel) if tag in tags] if tags else []
+    for tag in newest_first:
+        channel.qos.restore_by_tag(tag)
+    return len(newest_first)
+
+
+def _resume_scans(app: Any, **options: Any) -> None:
+    # Not patiently, as tasks send: the worker must still see that it is to stop.
+    app.send_task("maintenance.resume_scans", ignore_result=True, retry=False, **options)

@@ -1,0 +1,334 @@
+"""Kills at any moment of a scan: what ends up in the database is what an undisturbed one leaves."""
+
+import contextlib
+import fnmatch
+import functools
+import json
+import os
+import shutil
+import signal
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from backend_worker.celery_app import app
+from backend_worker.cli.scan import start_scan
+from backend_worker.library.sample import make_library
+from backend_worker.progress.connection import redis_client
+from backend_worker.storage import scans
+from backend_worker.storage.connection import close_process_connection
+from backend_worker.storage.scans import WalkCounts
+from backend_worker.tasks import broker
+from backend_worker.tasks.delivery import count_delivery, counted_delivery
+
+TRACKS = 600
+BATCH = 10
+STOP_SECONDS = 20
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory):
+    root = str(tmp_path_factory.mktemp("sample") / "music")
+    make_library(root, tracks=TRACKS, processes=2)
+    return root
+
+
+@pytest.fixture(scope="module")
+def undisturbed(servers, sample):
+    """Figures and library of a scan that nothing disturbed."""
+    from tests.support import lab
+
+    lab.empty()
+    with started(servers, lab):
+        status = lab.scan(sample)
+        lab.settle()
+        return figures(status), lab.snapshot()
+
+
+def started(servers, lab, **settings):
+    return lab.running_worker(
+        servers,
+        BACKEND_WORKER_SETTLE_SECONDS=0,
+        BACKEND_WORKER_BATCH_SIZE=BATCH,
+        BACKEND_WORKER_AUTOSCALE_MAX=3,  # each of them imports scikit-learn
+        **settings,
+    )
+
+
+def figures(status):
+    return {
+        name: getattr(status, name)
+        for name in ("status", "found", "stored", "unchanged", "failed", "ignored", "moved", "gone")
+    }
+
+
+def adds_up(status):
+    return status.found == status.stored + status.unchanged + status.failed + status.ignored
+
+
+def children(process):
+    """Return the processes of a worker's pool."""
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            with open(f"/proc/{name}/stat") as file:
+                parent = int(file.read().rpartition(")")[2].split()[1])
+            if parent == process.pid:
+                found.append(int(name))
+    return found
+
+
+def kill(*pids):
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def wait_for_stored(lab, scan_id, part):
+    """Wait until this part of the library is stored."""
+    lab.wait_for(lambda: scans.get(scan_id).stored >= part * TRACKS, what=f"{part:.0%} of the scan")
+    assert scans.get(scan_id).active
+
+
+def wait_for_walk(lab, scan_id):
+    """Wait until the walk has sent some batches and not all."""
+    lab.wait_for(lambda: scans.get(scan_id).found >= 3 * BATCH, what="a walk")
+    assert not scans.get(scan_id).walk_ended
+
+
+def check(lab, scan_id, undisturbed):
+    status = lab.ended(scan_id)
+    lab.settle()
+    assert adds_up(status)
+    assert (figures(status), lab.snapshot()) == undisturbed
+
+
+def interrupted_scan(root):
+    """Leave what processes leave that die between recording a batch and sending it."""
+    task_id = "walks"
+    scan_id = scans.begin(os.fsencode(root), task_id)
+    paths = ordinary_files(root)[: 2 * BATCH]
+    batches = {f"scan-{scan_id}-1": paths[:BATCH], f"scan-{scan_id}-2": paths[BATCH:]}
+    for batch_id, part in batches.items():
+        scans.add_batch(scan_id, batch_id, [os.fsencode(path) for path in part], WalkCounts())
+    halved = f"scan-{scan_id}-1"
+    scans.split_batch(halved)
+    app.send_task("metadata.extract_batch", [batches[halved], halved])
+    app.send_task("scan.discovery", [root], task_id=task_id)
+    return scan_id
+
+
+def test_killed_processes_lose_nothing(library, servers, sample, undisturbed):
+    with started(servers, library) as worker:
+        library.wait_for(library.worker_is_ready, what="a ready worker")
+        scan_id = interrupted_scan(sample)
+        wait_for_walk(library, scan_id)
+        kill(*children(worker))
+        for part in (0.1, 0.3, 0.5, 0.7, 0.9):
+            wait_for_stored(library, scan_id, part)
+            kill(*children(worker))
+        check(library, scan_id, undisturbed)
+        assert worker.poll() is None
+        # one died between the end of the scan and what follows; its batch is delivered again
+        library.rows("UPDATE scan SET followed_up = false RETURNING id")
+        app.send_task("insert.direct_batch", [{"batch_id": f"scan-{scan_id}-5"}])
+        library.wait_for(lambda: not scans.not_followed_up(), what="what follows a scan")
+
+
+def kill_parent(worker, servers):
+    """As the kernel's out-of-memory killer might: its processes stay and go on."""
+    kill(worker.pid)
+    worker.wait()
+
+
+def kill_all(worker, servers):
+    os.killpg(worker.pid, signal.SIGKILL)
+    worker.wait()
+
+
+def cut_the_power(worker, servers):
+    """PostgreSQL loses its last commits; Redis has written what it was sent."""
+    kill_all(worker, servers)
+    close_process_connection()
+    servers.postgres.stop(signal.SIGQUIT)
+    servers.redis.kill()
+    servers.postgres.start()
+    servers.redis.start()
+
+
+def stop(worker, servers):
+    """As systemd does."""
+    worker.send_signal(signal.SIGTERM)
+    worker.wait(STOP_SECONDS)
+
+
+@pytest.mark.parametrize(
+    "disturbances",
+    [(kill_parent, kill_all, kill_parent), (cut_the_power, stop, cut_the_power)],
+    ids=["kills", "power cuts and a stop"],
+)
+def test_next_worker_goes_on_by_itself(library, servers, sample, undisturbed, disturbances):
+    with contextlib.ExitStack() as workers:
+
+        def next_worker():
+            return workers.enter_context(started(servers, library))
+
+        worker = next_worker()
+        scan_id = start_scan(sample)
+        wait_for_walk(library, scan_id)
+        disturbances[0](worker, servers)
+        for part, disturb in zip((0.4, 0.95), disturbances[1:], strict=True):
+            worker = next_worker()
+            wait_for_stored(library, scan_id, part)
+            disturb(worker, servers)
+        next_worker()
+        check(library, scan_id, undisturbed)
+
+
+def everything():
+    redis_client().flushall()
+
+
+def what_followed_extraction():
+    """Remove the messages of batches that were read and not stored, and of vectors to be made."""
+    lost = {"batch", "insert", "vector"}
+    client = redis_client()
+    client.delete(*lost)
+    for tag, message in client.hgetall(broker.UNACKED_KEY).items():
+        if json.loads(message)[2] in lost:
+            client.hdel(broker.UNACKED_KEY, tag)
+
+
+@pytest.mark.parametrize("lost", [everything, what_followed_extraction])
+def test_scan_goes_on_when_redis_has_lost(library, servers, sample, undisturbed, lost):
+    with started(servers, library) as worker:
+        scan_id = start_scan(sample)
+        wait_for_stored(library, scan_id, 0.3)
+        kill_all(worker, servers)
+    lost()
+    with started(servers, library):
+        check(library, scan_id, undisturbed)
+
+
+# Read by the worker's interpreter before anything of ours: some files kill or keep who opens them.
+TRAPS = """
+import builtins, json, os, signal, time
+
+plain_open = builtins.open
+folder = os.path.dirname(__file__)
+
+def open(file, *args, **kwargs):
+    if isinstance(file, str) and file in traps:
+        with plain_open(os.path.join(folder, "sprung"), "a") as log:
+            log.write(file + "\\n")
+        if traps[file] == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(3600)
+    return plain_open(file, *args, **kwargs)
+
+with plain_open(os.path.join(folder, "traps")) as file:
+    traps = json.load(file)
+builtins.open = open
+"""
+
+
+@pytest.fixture
+def traps(tmp_path):
+    return Traps(tmp_path / "traps")
+
+
+class Traps:
+    """Files that kill or keep the process that opens them."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        folder.mkdir()
+        (folder / "sitecustomize.py").write_text(TRAPS)
+        self.settings = {"PYTHONPATH": str(folder)}
+
+    def set(self, **paths):
+        by_path = {path: kind for kind, some in paths.items() for path in some}
+        (self.folder / "traps").write_text(json.dumps(by_path))
+
+    def sprung(self):
+        """Return the paths that were opened, in order."""
+        log = self.folder / "sprung"
+        return log.read_text().splitlines() if log.exists() else []
+
+    def sprung_since(self, number):
+        return len(self.sprung()) > number
+
+
+def ordinary_files(root):
+    paths = (os.path.join(folder, name) for folder, _, names in os.walk(root) for name in names)
+    return sorted(path for path in paths if fnmatch.fnmatch(path, "*/[0-9]*.mp3"))
+
+
+def test_files_that_kill_or_keep_their_reader_are_found(
+    library, servers, sample, undisturbed, traps
+):
+    files = ordinary_files(sample)
+    killing, keeping = files[40:42], files[60]
+    cover = next(str(path) for path in sorted(Path(sample).rglob("cover.jpg")))
+    traps.set(kill=[*killing, cover], keep=[keeping])
+    settings = {"BACKEND_WORKER_READ_TIMEOUT_SECONDS": 1, "BACKEND_WORKER_MAX_DELIVERIES": 1}
+    with started(servers, library, **settings, **traps.settings):
+        status = library.scan(sample)
+        library.settle()
+        assert status.failed == undisturbed[0]["failed"] + 3
+        assert status.stored == undisturbed[0]["stored"] - 3
+        assert adds_up(status)
+        crashed = "its reader crashed each time; the file is probably damaged"
+        expected = dict.fromkeys(killing, crashed)
+        expected[keeping] = "reading it took longer than 1 s"
+        reasons = library.rows(
+            "SELECT path, reason FROM file WHERE state = 'failed' AND path = ANY(%s)",
+            [os.fsencode(path) for path in expected],
+        )
+        assert {os.fsdecode(bytes(path)): reason for path, reason in reasons} == expected
+        for part in ("tracks", "links", "vectors"):
+            assert without(library.snapshot()[part], expected) == without(
+                undisturbed[1][part], expected
+            )
+        # one death for each size of the batch, which is halved down to the file
+        deaths = Counter(traps.sprung())
+        assert deaths[keeping] == 1
+        assert all(1 <= deaths[path] <= (BATCH - 1).bit_length() + 1 for path in killing)
+        # its task is given up, and that which may look for gaps
+        assert 1 <= deaths[cover] <= 6
+        status = library.scan(sample)
+        assert (status.stored, status.failed) == (0, undisturbed[0]["failed"] + 3)
+        assert Counter(traps.sprung()) == deaths
+
+
+def without(rows, paths):
+    left_out = {"\\x" + os.fsencode(path).hex() for path in paths}
+    return [row for row in rows if row[0] not in left_out]
+
+
+def test_stop_of_the_worker_is_not_taken_for_a_crash(library, servers, sample, traps, tmp_path):
+    music = tmp_path / "music"
+    music.mkdir()
+    file = shutil.copy2(ordinary_files(sample)[0], music)
+    traps.set(keep=[file])
+    scan_id = start_scan(str(music))
+    settings = traps.settings | {"BACKEND_WORKER_SOFT_SHUTDOWN_TIMEOUT": 1}
+    for disturb in (kill_all, stop, kill_all):
+        sprung = len(traps.sprung())
+        with started(servers, library, **settings) as worker:
+            library.wait_for(functools.partial(traps.sprung_since, sprung), what="the reading")
+            disturb(worker, servers)
+    with started(servers, library):
+        status = library.ended(scan_id)
+    assert (status.stored, status.failed) == (1, 0)
+
+
+def test_only_a_death_counts(library):
+    for _ in range(4):
+        with contextlib.suppress(OSError), counted_delivery("a batch") as count:
+            assert count == 1
+            raise OSError("the disk is full")
+    assert [count_delivery("a batch") for _ in range(3)] == [1, 2, 3]

@@ -1,0 +1,47 @@
+"""Tasks that do nothing for a while and write down when; workers import them.
+
+It writes to a file, not to Redis, which the tests stop. Only Celery is imported: it also runs
+where nothing else is installed.
+"""
+
+import os
+import time
+
+from celery import current_app, shared_task
+
+# names that our routing sends to a queue
+NAP = "maintenance.nap"
+NAP_BETWEEN = "maintenance.nap_between"
+JOURNAL_VARIABLE = "NAP_JOURNAL"
+
+
+@shared_task(name=NAP, bind=True)
+def nap(self, seconds):
+    """Sleep."""
+    _sleep(self.request.id, seconds)
+
+
+@shared_task(name=NAP_BETWEEN, bind=True)
+def nap_between(self, seconds):
+    """Sleep between sending two naps, which are called after this one, to different queues."""
+    for moment, queue in (("before", "maintenance"), ("after", "deferred")):
+        current_app.send_task(
+            NAP, [0], task_id=f"{self.request.id}-{moment}", queue=queue, ignore_result=True
+        )
+        if moment == "before":
+            _sleep(self.request.id, seconds)
+
+
+def _sleep(task_id, seconds):
+    _write("start", task_id)
+    time.sleep(seconds)
+    _write("end", task_id)
+
+
+def _write(event, task_id):
+    line = f"{event} {task_id} {time.monotonic()}\n"
+    journal = os.open(os.environ[JOURNAL_VARIABLE], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    try:
+        os.write(journal, line.encode())  # one write: lines of several processes do not mix
+    finally:
+        os.close(journal)
