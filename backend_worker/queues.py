@@ -64,6 +64,7 @@ QUEUES: tuple[QueueSpec, ...] = (
             "maintenance.statistics",
             "maintenance.resume_scans",
             "maintenance.fill_gaps",
+            "maintenance.canary",  # sent through every queue, to see whether it comes back
         ),
     ),
 )

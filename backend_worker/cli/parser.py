@@ -140,6 +140,21 @@ def _add_care(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     maintenance.add_argument(
         "--timeout", type=float, default=600.0, help="seconds to wait for its end (default: 600)"
     )
+    canary = _command(
+        commands,
+        "canary",
+        "canary:canary",
+        "send a task through each queue and see whether it comes back",
+        needs="worker",
+    )
+    canary.add_argument(
+        "--timeout", type=float, default=60.0, help="seconds to wait for all (default: 60)"
+    )
+    canary.add_argument(
+        "--allow-busy",
+        action="store_true",
+        help="be content where a canary waits behind other tasks and the worker works them off",
+    )
     _command(commands, "migrate", "maintenance:migrate", "bring the database's tables up to date")
     _command(commands, "doctor", "doctor:doctor", "check everything and say what to do")
     _command(commands, "config", "settings:config", "the settings, and where each comes from")

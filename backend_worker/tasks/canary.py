@@ -1,0 +1,15 @@
+"""The canary: a task that does nothing, sent through a queue to see whether it comes back."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+from backend_worker.celery_app import app
+
+
+# Neither tried again nor waited for: it says how things stand now.
+@app.task(name="maintenance.canary", ignore_result=False)
+def canary() -> dict[str, str | int]:
+    """Return where it ran."""
+    return {"host": socket.gethostname(), "pid": os.getpid()}
