@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint clean
+.PHONY: help demo test lint lint-roles molecule molecule-arm64 deploy lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -ts '|'
@@ -18,6 +18,28 @@ test: $(VENV)/.test lint ## lint, then all tests on real servers
 lint: $(VENV)/.test ## check style and structure
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+
+lint-roles: $(VENV)/.control ## check the roles, playbooks and inventories
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint
+	@$(BIN)/yamllint --strict .
+
+molecule: $(VENV)/.control ## run the whole site.yml in a container with systemd (needs root)
+	@tools/molecule-host.sh
+	@PATH="$(CURDIR)/$(BIN):$$PATH" MOLECULE_COMMAND_BORDERS=false $(BIN)/molecule test --scenario-name native
+
+molecule-arm64: $(VENV)/.control ## the same on arm64, emulated where this machine is none
+	@tools/molecule-host.sh arm64
+	@PATH="$(CURDIR)/$(BIN):$$PATH" MOLECULE_COMMAND_BORDERS=false $(BIN)/molecule test --scenario-name default
+
+deploy: $(VENV)/.control ## install everything on a Pi: make deploy HOST=raspberrypi.local
+	@test -n "$(HOST)" || { echo "name the Pi: make deploy HOST=raspberrypi.local"; exit 1; }
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-playbook site.yml -e ansible_host=$(HOST) \
+	  $(if $(REMOTE_USER),-u $(REMOTE_USER)) $(ANSIBLE)
+
+lock: ## pin what the Pi installs, with hashes (needs uv)
+	@uv pip compile --quiet --universal --python-version 3.13 --generate-hashes \
+	  --no-emit-index-url --extra flower --custom-compile-command "make lock" \
+	  --output-file roles/python/files/requirements.lock pyproject.toml
 
 clean: ## remove the environment, the demo's servers and their data
 	rm -rf $(VENV) .run build *.egg-info .pytest_cache .hypothesis .ruff_cache
@@ -36,4 +58,9 @@ $(VENV)/.demo: pyproject.toml $(VENV)/bin/python
 $(VENV)/.test: pyproject.toml $(VENV)/bin/python
 	@echo "installing into $(VENV) …"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[embedded,flower,test]'
+	@touch $@
+
+$(VENV)/.control: requirements.txt $(VENV)/bin/python
+	@echo "installing into $(VENV) …"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt
 	@touch $@

@@ -1,5 +1,6 @@
 """Real servers for the tests: their addresses are set before anything of ours is imported."""
 
+import gc
 import os
 import tempfile
 from pathlib import Path
@@ -33,6 +34,7 @@ def servers():
         connection.close()
         yield _SERVERS
         close_process_connection()
+        gc.collect()  # Celery's results say goodbye to Redis when they are collected
 
 
 @pytest.fixture(scope="session", autouse=True)

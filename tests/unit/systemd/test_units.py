@@ -1,0 +1,173 @@
+"""The units as they are rendered for boards of several sizes, and what systemd says to them."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+
+pytest.importorskip("jinja2", reason="renders the unit templates")
+pytest.importorskip("yaml", reason="reads the roles' defaults")
+
+from tests.unit.systemd.rendering import render, settings, variables
+
+ANALYZE = shutil.which("systemd-analyze")
+needs_systemd = pytest.mark.skipif(ANALYZE is None, reason="systemd-analyze is not installed")
+
+WORST_EXPOSURE = 1.5
+BOARDS = {
+    "1 GB, 1 core": {"ram_mib": 900, "cores": 1},
+    "2 GB, 2 cores": {"ram_mib": 1850, "cores": 2},
+    "2 GB, 4 cores": {"ram_mib": 1850, "cores": 4},
+    "4 GB, 4 cores": {"ram_mib": 3800, "cores": 4},
+    "8 GB, 4 cores": {"ram_mib": 7900, "cores": 4},
+    "music in a home": {"library_music_dir": "/home/pi/Music"},
+    "cluster": {
+        "library_redis_host": "10.0.0.2",
+        "library_database_host": "10.0.0.2",
+        "groups": {"workers": ["other", "pi"]},
+    },
+}
+boards = pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
+
+
+def worker_unit(board):
+    return render("celery-worker.service.j2", variables("celery_worker", **board))
+
+
+def all_units(board):
+    """Return every unit of the board by its file name."""
+    schedule = variables("schedule", **board)
+    units = {
+        "celery-worker.service": worker_unit(board),
+        "flower.service": render("flower.service.j2", variables("flower", **board)),
+    }
+    for job in schedule["__schedule_jobs"]:
+        for kind in ("service", "timer"):
+            text = render(f"library-job.{kind}.j2", schedule, job=job)
+            units[f"library-{job['name']}.{kind}"] = text
+    return units
+
+
+def number(text):
+    return int(re.sub(r"\D", "", text))
+
+
+def write(folder, units):
+    """Write units whose programs exist on the machine that tests them."""
+    for name, text in units.items():
+        runnable = re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", text, flags=re.MULTILINE)
+        (folder / name).write_text(runnable, encoding="utf-8")
+
+
+@boards
+def test_memory_and_cpu_leave_the_board_room(board):
+    values = variables("celery_worker", **board)
+    unit = settings(worker_unit(board))
+    [high], [most], [quota] = unit["MemoryHigh"], unit["MemoryMax"], unit["CPUQuota"]
+    assert number(most) <= min(2048, values["celery_worker_ram_mib"] // 2)
+    assert number(high) < number(most)
+    assert number(quota) < 100 * values["celery_worker_cores"]
+
+
+@boards
+def test_children_and_parent_fit_below_memory_high(board):
+    values = variables("celery_worker", **board)
+    processes = values["celery_worker_autoscale_max"]
+    child = values["celery_worker_memory_per_child_mib"]
+    assert 1 <= values["celery_worker_autoscale_min"] <= processes
+    assert processes <= min(4, values["celery_worker_cores"])
+    assert processes * child + 100 <= values["celery_worker_memory_high_mib"]
+    # scikit-learn in one process: below it, every task's end would replace the process
+    assert child >= 200
+
+
+def test_a_pi_with_4_gb_gets_what_the_readme_says():
+    text = worker_unit(BOARDS["4 GB, 4 cores"])
+    assert "--autoscale=4,1" in text
+    assert settings(text)["MemoryMax"] == ["1900M"]
+
+
+def test_stopping_loses_nothing():
+    unit = settings(worker_unit({}))
+    assert "REMAP_SIGTERM=SIGQUIT" in unit["Environment"]
+    assert unit["KillMode"] == ["mixed"]
+    assert number(unit["TimeoutStopSec"][0]) >= 30
+    assert unit["OOMPolicy"] == ["continue"]
+
+
+def test_servers_of_this_board_are_waited_for_and_their_restart_is_survived():
+    unit = settings(worker_unit({}))
+    for server in ("redis-server.service", "postgresql.service"):
+        assert server in unit["After"][0].split()
+        assert server in unit["Wants"][0].split()
+    assert not {"Requires", "BindsTo", "PartOf"} & set(unit)
+
+
+def test_servers_elsewhere_need_the_network_instead():
+    unit = settings(worker_unit(BOARDS["cluster"]))
+    assert unit["Wants"] == ["network-online.target"]
+    assert "SupplementaryGroups" not in unit
+
+
+def test_the_music_is_mounted_before_and_only_read():
+    unit = settings(worker_unit({}))
+    assert "/srv/music" in unit["RequiresMountsFor"][0].split()
+    assert unit["ReadOnlyPaths"] == ["/srv/music"]
+    assert unit["ProtectSystem"] == ["strict"]
+
+
+def test_music_in_a_home_can_be_read_and_the_rest_of_the_home_not():
+    unit = settings(worker_unit(BOARDS["music in a home"]))
+    assert unit["ProtectHome"] == ["tmpfs"]
+    assert unit["BindReadOnlyPaths"] == ["/home/pi/Music"]
+
+
+def test_memory_pressure_can_be_read():
+    assert "ProcSubset" not in settings(worker_unit({}))
+
+
+def test_timers_catch_up_and_do_not_all_start_at_once():
+    for name, text in all_units({}).items():
+        if name.endswith(".timer"):
+            unit = settings(text)
+            assert unit["Persistent"] == ["yes"]
+            assert unit["RandomizedDelaySec"] != ["0"]
+
+
+def test_every_unit_says_that_ansible_writes_it():
+    for text in all_units({}).values():
+        assert text.startswith("# Managed by Ansible")
+
+
+@needs_systemd
+@boards
+def test_systemd_accepts_every_unit(board, tmp_path):
+    units = all_units(board)
+    write(tmp_path, units)
+    result = subprocess.run(
+        [ANALYZE, "verify", "--recursive-errors=no", *(str(tmp_path / name) for name in units)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    # what it says about units of the testing machine itself is not ours
+    ours = [line for line in result.stderr.splitlines() if str(tmp_path) in line]
+    assert ours == []
+    assert result.returncode == 0, result.stderr
+
+
+@needs_systemd
+@boards
+@pytest.mark.parametrize("name", ["celery-worker.service", "flower.service"])
+def test_what_is_exposed(board, name, tmp_path):
+    write(tmp_path, all_units(board))
+    result = subprocess.run(
+        [ANALYZE, "security", "--offline=yes", "--no-pager", str(tmp_path / name)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    match = re.search(r"Overall exposure level for \S+: ([\d.]+)", result.stdout)
+    assert match, result.stdout + result.stderr
+    assert float(match[1]) <= WORST_EXPOSURE, result.stdout
