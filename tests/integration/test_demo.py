@@ -1,5 +1,6 @@
 """The demo as a person runs it: from nothing to similar tracks, and no process left behind."""
 
+import contextlib
 import json
 import os
 import signal
@@ -46,6 +47,18 @@ def wait_until_none(folder, seconds=20):
     return processes_in(folder)
 
 
+def wait_for_worker(folder, seconds=60):
+    """Return the worker's parent process as soon as there is one, whatever it is at."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        for process in processes_in(folder):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if process.cmdline()[-1:] == ["worker"]:
+                    return process
+        time.sleep(0.02)
+    raise AssertionError(f"no worker within {seconds} s")
+
+
 @pytest.mark.slow
 def test_demo_ends_with_the_summary_and_the_second_run_finds_nothing_new(tmp_path):
     first = start(tmp_path)
@@ -66,16 +79,13 @@ def test_demo_ends_with_the_summary_and_the_second_run_finds_nothing_new(tmp_pat
     "how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda s: s.name
 )
 def test_interrupted_demo_leaves_no_process_and_goes_on_next_time(tmp_path, how):
-    demo = start(tmp_path)
-    deadline = time.monotonic() + 60
-    # as soon as the worker runs, whatever it is at
-    while len(processes_in(tmp_path)) < 8 and time.monotonic() < deadline:
-        time.sleep(0.02)
+    demo = start(tmp_path, "--tracks", "1000")
+    wait_for_worker(tmp_path)
     demo.send_signal(how)
     demo.communicate(timeout=60)
     assert demo.returncode != 0
     assert wait_until_none(tmp_path) == []
-    again = start(tmp_path)
+    again = start(tmp_path, "--tracks", "1000")
     output, _ = again.communicate(timeout=120)
     assert again.returncode == 0, output
 
@@ -92,13 +102,7 @@ def test_folder_that_does_not_exist_is_a_sentence(tmp_path):
 @pytest.mark.slow
 def test_dead_worker_ends_the_demo_with_the_place_of_its_log(tmp_path):
     demo = start(tmp_path, "--json", "--tracks", "3000")
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        workers = [p for p in processes_in(tmp_path) if p.cmdline()[-1:] == ["worker"]]
-        if workers:
-            break
-        time.sleep(0.02)
-    os.killpg(workers[0].pid, signal.SIGKILL)
+    os.killpg(wait_for_worker(tmp_path).pid, signal.SIGKILL)
     output, _ = demo.communicate(timeout=60)
     assert demo.returncode == 1
     assert "worker.log" in output

@@ -4,6 +4,8 @@ import contextlib
 import os
 import time
 
+import redis.exceptions
+
 from backend_worker.cli.embedded import embedded_worker
 from backend_worker.cli.scan import start_scan
 from backend_worker.cli.workers import worker_answers
@@ -42,7 +44,10 @@ def running_worker(servers, **settings):
 
 def worker_is_ready():
     """Say whether a worker answers."""
-    return worker_answers(timeout=0.5)
+    try:
+        return worker_answers(timeout=0.5)
+    except redis.exceptions.ConnectionError:
+        return False  # Redis was restarted, and a connection of this process with it
 
 
 def wait_for(condition, seconds=WAIT_SECONDS, what="condition"):
