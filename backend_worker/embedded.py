@@ -7,6 +7,7 @@ ends), and keep their data in the folder given.
 
 from __future__ import annotations
 
+import abc
 import ctypes
 import importlib.util
 import os
@@ -45,7 +46,7 @@ def end_with_parent(signal_number: int) -> Callable[[], None]:
 
 
 @dataclass
-class _Server:
+class _Server(abc.ABC):
     folder: Path
     socket_folder: Path
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
@@ -56,14 +57,17 @@ class _Server:
     def log_file(self) -> Path:
         return self.folder / f"{self.name}.log"
 
+    @abc.abstractmethod
     def _command(self) -> Sequence[str]:
-        raise NotImplementedError
+        """Return the command that runs the server in the foreground."""
 
+    @abc.abstractmethod
     def _prepare(self) -> None:
-        """Make what the server needs before its first start."""
+        """Make what the server needs before it starts."""
 
+    @abc.abstractmethod
     def _is_ready(self) -> bool:
-        raise NotImplementedError
+        """Say whether the server answers."""
 
     def start(self) -> Self:
         """Start the server and wait until it answers; one that runs already is used as it is.
@@ -289,7 +293,6 @@ class EmbeddedServers:
     """Both servers in one folder; a context manager that starts and stops them."""
 
     folder: Path
-    on_start: Callable[[str], None] | None = None
     postgres: EmbeddedPostgres = field(init=False)
     redis: EmbeddedRedis = field(init=False)
 
