@@ -14,7 +14,7 @@ from celery import Task
 from backend_worker.celery_app import app
 from backend_worker.config import get_config
 from backend_worker.library.artwork.store import CoverStoreError
-from backend_worker.storage import scans
+from backend_worker.storage import batches
 from backend_worker.storage.connection import PERMANENT, RETRYABLE, DatabaseAwayError
 from backend_worker.tasks.delivery import count_delivery, forget_deliveries
 
@@ -110,7 +110,7 @@ class BatchTask(PipelineTask):
         batch_id = self.batch_of(args, kwargs)
         if not batch_id:
             return
-        scan_id = scans.fail_batch(batch_id, f"internal error in {self.name}: {_one_line(exc)}")
+        scan_id = batches.fail_batch(batch_id, f"internal error in {self.name}: {_one_line(exc)}")
         if scan_id is not None:
             send("scan.finish", [scan_id])
 

@@ -8,7 +8,7 @@ from typing import Any
 from backend_worker.celery_app import app
 from backend_worker.library.grouping import group
 from backend_worker.library.model import TrackRecord
-from backend_worker.storage import scans
+from backend_worker.storage import batches
 from backend_worker.tasks.arguments import as_record
 from backend_worker.tasks.base import BatchTask, send
 
@@ -33,7 +33,7 @@ def process_entities(
     if isinstance(metadata_list, list):
         records = [as_record(message) for message in metadata_list]
         # its number may be that of another batch, which was stored long ago
-        scans.adopt_batch(str(batch_id), [os.fsencode(record.path) for record in records])
+        batches.adopt_batch(str(batch_id), [os.fsencode(record.path) for record in records])
         metadata_list = {}
     else:
         records = [TrackRecord.from_message(message) for message in metadata_list["tracks"]]

@@ -15,7 +15,7 @@ from backend_worker.library.model import FailedFile, TrackRecord
 from backend_worker.library.tags import UnreadableFile, read_track
 from backend_worker.library.walk import LONGEST_PATH
 from backend_worker.progress import events
-from backend_worker.storage import scans
+from backend_worker.storage import batches
 from backend_worker.tasks.arguments import as_paths
 from backend_worker.tasks.base import BatchTask, send
 from backend_worker.tasks.delivery import counted_delivery
@@ -42,14 +42,14 @@ def extract_batch(file_paths: Sequence[str], batch_id: str | int | None = None) 
     file_paths = as_paths(file_paths)
     paths = [os.fsencode(path) for path in file_paths]
     batch_id = f"client-{app.current_task.request.id}" if batch_id is None else str(batch_id)
-    state = scans.batch_state(batch_id)
+    state = batches.batch_state(batch_id)
     if state is None or _is_clients(batch_id):
-        state = scans.adopt_batch(batch_id, paths)
+        state = batches.adopt_batch(batch_id, paths)
     if state != "pending":
         logger.debug("batch %s is %s: nothing to read", batch_id, state)
         if state == "split":
             # its process may have died before it sent them
-            _send_batches(scans.pending_halves(batch_id))
+            _send_batches(batches.pending_halves(batch_id))
         scan_id = scan_of(batch_id)
         if scan_id is not None:
             send("scan.finish", [scan_id])
@@ -149,7 +149,7 @@ def _isolate(batch_id: str, file_paths: Sequence[str]) -> None:
             batch_id,
             get_config().max_deliveries,
         )
-        _send_batches(scans.split_batch(batch_id))
+        _send_batches(batches.split_batch(batch_id))
         return
     failures = []
     for path in file_paths:

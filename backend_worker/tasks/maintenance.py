@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from typing import Any
 
 from backend_worker.celery_app import app
@@ -14,7 +15,7 @@ from backend_worker.config import get_config
 from backend_worker.library.artwork.store import CoverStore
 from backend_worker.progress import events
 from backend_worker.progress.connection import redis_client
-from backend_worker.storage import artwork, maintenance, scans, search, vectors
+from backend_worker.storage import artwork, batches, maintenance, scans, search, vectors, walks
 from backend_worker.tasks import broker
 from backend_worker.tasks.base import PipelineTask, chunks, send
 from backend_worker.tasks.followup import end_scan_if_done, follow_up
@@ -185,7 +186,7 @@ def resume_scans(self: MaintenanceTask, follows: str | None = None) -> dict[str,
     elif redis_client().get(_NEWEST_RESUMPTION) not in {newest, None}:
         return {"active": len(scans.active()), "batches_sent_again": 0}
     active = scans.active()
-    walked = {scan.id for scan in active if scans.is_being_walked(scan.id)}
+    walked = {scan.id for scan in active if walks.is_being_walked(scan.id)}
     for scan in active:
         if scan.needs_walk and scan.id not in walked:
             if broker.queue_lengths()["scan"]:
@@ -198,8 +199,9 @@ def resume_scans(self: MaintenanceTask, follows: str | None = None) -> dict[str,
         follow_up(scan_id)
     sent = 0
     # A walk records a batch just before it sends it: its batches are not lost yet.
-    pending = scans.pending_batches() if active and not walked else []
-    if pending and not broker.holds({"extract", "batch", "insert"}):
+    lost = active and not walked and _pipeline_is_empty()
+    pending = batches.pending_batches() if lost else []
+    if pending:
         for batch_id, paths in pending:
             send("metadata.extract_batch", [[os.fsdecode(path) for path in paths], batch_id])
         sent = len(pending)
@@ -211,3 +213,12 @@ def resume_scans(self: MaintenanceTask, follows: str | None = None) -> dict[str,
         # instant while a worker takes it, and no record tells.
         send("maintenance.fill_gaps", [])
     return {"active": len(active), "batches_sent_again": sent}
+
+
+def _pipeline_is_empty() -> bool:
+    """Look twice: a message is nowhere for an instant while a worker takes it."""
+    for pause in (0.0, 0.3):
+        time.sleep(pause)
+        if broker.holds({"extract", "batch", "insert"}):
+            return False
+    return True

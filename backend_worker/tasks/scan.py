@@ -14,7 +14,7 @@ from backend_worker.library.discovery import Verdict, compare
 from backend_worker.library.tags import AUDIO_EXTENSIONS
 from backend_worker.library.walk import RootUnusableError, Walk
 from backend_worker.progress import events
-from backend_worker.storage import scans
+from backend_worker.storage import batches, scans, walks
 from backend_worker.tasks.base import PipelineTask, send
 from backend_worker.tasks.followup import end_scan_if_done
 
@@ -65,7 +65,7 @@ def discovery(self: PipelineTask, directory: str, progress_callback: object = No
         logger.warning("scan of %r not started: %s", directory, error)
         events.publish("scan.refused", error.scan_id, directory=directory, reason=str(error))
         return
-    with scans.walking(scan_id) as mine:
+    with walks.walking(scan_id) as mine:
         if not mine:
             logger.info("scan %d is being walked by another process already", scan_id)
             return
@@ -88,7 +88,7 @@ class _Discovery:
         self.root = root
         self.config = get_config()
         self.walk = Walk(root, AUDIO_EXTENSIONS)
-        self.counts = scans.WalkCounts()
+        self.counts = walks.WalkCounts()
         self.found = 0
         self.batch: list[bytes] = []
         self.next_batch = 1
@@ -100,8 +100,8 @@ class _Discovery:
         shown = self.root.decode("utf-8", "backslashreplace")
         logger.info("scan %d of %s started", self.scan_id, shown)
         events.publish("scan.started", self.scan_id, root=shown)
-        scans.begin_walk(self.scan_id)
-        self.next_batch = scans.next_batch_number(self.scan_id)
+        walks.begin_walk(self.scan_id)
+        self.next_batch = batches.next_batch_number(self.scan_id)
         try:
             if not self._compare():
                 logger.info("scan %d was cancelled", self.scan_id)
@@ -125,11 +125,11 @@ class _Discovery:
         settle = int(self.config.settle_seconds * 1e9)
         verdicts = compare(
             self.walk.files(),
-            scans.known_files(self.root),
+            walks.known_files(self.root),
             scan_id=self.scan_id,
             # one from the future has a wrong clock behind it, not a writer
             is_fresh=lambda mtime_ns: 0 <= now - mtime_ns < settle,
-            under_way=scans.paths_under_way(self.scan_id),
+            under_way=batches.paths_under_way(self.scan_id),
         )
         unchanged = failed = fresh = 0
         for verdict, path, file_id in verdicts:
@@ -157,8 +157,8 @@ class _Discovery:
         )
         return True
 
-    def _walk_counts(self) -> scans.WalkCounts:
-        return scans.WalkCounts(
+    def _walk_counts(self) -> walks.WalkCounts:
+        return walks.WalkCounts(
             directories=self.walk.directories,
             other_files=self.walk.other_files,
             error_count=len(self.walk.errors),
@@ -169,14 +169,14 @@ class _Discovery:
 
     def _report(self) -> bool:
         self.reported = time.monotonic()
-        return scans.update_counts(self.scan_id, self.counts)
+        return walks.update_counts(self.scan_id, self.counts)
 
     def _send_batch(self) -> bool:
         """Record a batch, then send it; False when the scan was cancelled."""
         if not self.batch:
             return True
         batch_id = f"scan-{self.scan_id}-{self.next_batch}"
-        if not scans.add_batch(self.scan_id, batch_id, self.batch, self.counts):
+        if not batches.add_batch(self.scan_id, batch_id, self.batch, self.counts):
             return False
         send("metadata.extract_batch", [[os.fsdecode(path) for path in self.batch], batch_id])
         self.next_batch += 1
@@ -192,7 +192,7 @@ class _Discovery:
         missing = self.missing
         if complete:
             missing = self._without_unplugged(errors)
-            scans.set_mount_points(self.root, self.walk.mount_points)
+            walks.set_mount_points(self.root, self.walk.mount_points)
         elif missing:
             logger.warning(
                 "scan %d met %d errors: its %d missing files are not taken for gone",
@@ -200,7 +200,7 @@ class _Discovery:
                 len(errors),
                 len(missing),
             )
-        scans.end_walk(
+        walks.end_walk(
             self.scan_id,
             self.counts,
             complete=complete,
@@ -210,7 +210,7 @@ class _Discovery:
 
     def _without_unplugged(self, errors: list[tuple[bytes, str]]) -> list[tuple[bytes, int]]:
         """Keep the files below what was a mount point last time and is none now."""
-        unplugged = sorted(scans.mount_points(self.root) - set(self.walk.mount_points))
+        unplugged = sorted(walks.mount_points(self.root) - set(self.walk.mount_points))
         missing = self.missing
         for path in unplugged:
             below = path.rstrip(b"/") + b"/"

@@ -16,9 +16,9 @@ from backend_worker.celery_app import app
 from backend_worker.cli.scan import start_scan
 from backend_worker.library.sample import make_library
 from backend_worker.progress.connection import redis_client
-from backend_worker.storage import scans
+from backend_worker.storage import batches, scans
 from backend_worker.storage.connection import close_process_connection
-from backend_worker.storage.scans import WalkCounts
+from backend_worker.storage.walks import WalkCounts
 from backend_worker.tasks import broker
 from backend_worker.tasks.delivery import count_delivery, counted_delivery
 
@@ -111,12 +111,12 @@ def interrupted_scan(root):
     task_id = "walks"
     scan_id = scans.begin(os.fsencode(root), task_id)
     paths = ordinary_files(root)[: 2 * BATCH]
-    batches = {f"scan-{scan_id}-1": paths[:BATCH], f"scan-{scan_id}-2": paths[BATCH:]}
-    for batch_id, part in batches.items():
-        scans.add_batch(scan_id, batch_id, [os.fsencode(path) for path in part], WalkCounts())
+    parts = {f"scan-{scan_id}-1": paths[:BATCH], f"scan-{scan_id}-2": paths[BATCH:]}
+    for batch_id, part in parts.items():
+        batches.add_batch(scan_id, batch_id, [os.fsencode(path) for path in part], WalkCounts())
     halved = f"scan-{scan_id}-1"
-    scans.split_batch(halved)
-    app.send_task("metadata.extract_batch", [batches[halved], halved])
+    batches.split_batch(halved)
+    app.send_task("metadata.extract_batch", [parts[halved], halved])
     app.send_task("scan.discovery", [root], task_id=task_id)
     return scan_id
 

@@ -161,15 +161,15 @@ def test_missing_root_loses_nothing(library, worker, music, tmp_path):
 
 
 def test_nothing_is_gone_after_a_walk_with_errors(library, worker, music, tmp_path):
-    from backend_worker.storage import scans
+    from backend_worker.storage import scans, walks
 
     library.scan(music)
     scan_id = scans.begin(os.fsencode(music), "a message")
-    scans.begin_walk(scan_id)
+    walks.begin_walk(scan_id)
     [(victim,)] = library.rows("SELECT min(id) FROM file")
-    scans.end_walk(
+    walks.end_walk(
         scan_id,
-        scans.WalkCounts(error_count=1),
+        walks.WalkCounts(error_count=1),
         complete=False,
         missing=[victim],
         errors=[(os.fsencode(music / "locked"), "Permission denied")],
