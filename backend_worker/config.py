@@ -66,6 +66,12 @@ class Config:
         5.0, "a file written less than this long ago is left for the next scan", low=0, high=86400
     )
     batch_size: int = _setting(250, "files that one extract task reads", low=1, high=1000)
+    vector_batch_size: int = _setting(
+        10_000,
+        "tracks that wait for their similarity vectors before a scan has them made; the rest when"
+        " it ends",
+        low=1,
+    )
     read_timeout_seconds: float = _setting(
         60.0, "seconds after which reading one file is given up", low=1, high=3600
     )

@@ -34,7 +34,13 @@ QUEUES: tuple[QueueSpec, ...] = (
         "find new, changed, moved and gone files",
         ("scan.discovery", "scan.finish"),
     ),
-    QueueSpec("vector", "CPU", "medium", "similarity vectors", ("vectorization.calculate",)),
+    QueueSpec(
+        "vector",
+        "CPU",
+        "medium",
+        "similarity vectors",
+        ("vectorization.calculate", "vectorization.pending"),
+    ),
     QueueSpec(
         "deferred",
         "mixed",

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# Raised whenever a change of `library.vectors` changes vectors: old ones are then made anew.
+MODEL_VERSION = 1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrackFeatures:

@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 
     from backend_worker.library.features import TrackFeatures
 
-# Raised whenever a change here changes vectors: old ones are then made anew.
-MODEL_VERSION = 1
 DIMENSION = 64
 
 _COMPONENTS_PER_TOKEN = 4
@@ -77,18 +75,6 @@ def track_vectors(features: Sequence[TrackFeatures]) -> list[list[float]]:
         for track in features
     ).toarray()
     return _of_length_one(hashed).tolist()
-
-
-def mean_vector(vectors: Sequence[Sequence[float]]) -> list[float]:
-    """Return the direction that the vectors have in common, of length 1.
-
-    Raises:
-        ValueError: there are no vectors.
-    """
-    if not vectors:
-        raise ValueError("the mean of no vectors does not exist")
-    mean = np.asarray(vectors, dtype=np.float64).mean(axis=0, keepdims=True)
-    return _of_length_one(mean)[0].tolist()
 
 
 def _of_length_one(rows: np.ndarray) -> np.ndarray:

@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from psycopg2.extras import execute_values
 
 from backend_worker.library.features import TrackFeatures
-from backend_worker.storage.connection import transaction
+from backend_worker.storage.connection import connection_is_open, transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 # Cosine distance below which two vectors differ by rounding only (at most 2e-7 was seen).
 SAME_DIRECTION = 1e-6
+
+# Held by the process that makes the vectors of all that wait.
+VECTORS_LOCK = 7_203_415
+
+
+@contextmanager
+def making_vectors() -> Iterator[bool]:
+    """Hold the right to make the vectors of all that wait; False if another process has it.
+
+    PostgreSQL gives it back when the process dies.
+    """
+    with transaction() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", (VECTORS_LOCK,))
+        mine = cursor.fetchone()[0]
+    try:
+        yield mine
+    finally:
+        # a lost connection has given it back already
+        if mine and connection_is_open():
+            with transaction() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", (VECTORS_LOCK,))
 
 
 def features(track_ids: Sequence[int]) -> list[TrackFeatures]:
@@ -94,15 +116,13 @@ def store_track_vectors(model_version: int, vectors: Iterable[tuple[int, Sequenc
         return len(kept)
 
 
-def vectors_of_artist(artist_id: int, model_version: int) -> list[list[float]]:
-    """Return the vectors of an artist's stored tracks, as far as this model has made them."""
+def artists_of(track_ids: Sequence[int]) -> list[int]:
+    """Return the artists of these tracks."""
     with transaction() as cursor:
         cursor.execute(
-            "SELECT embedding::real[] FROM track_vector"
-            " JOIN track_artist USING (track_id) JOIN file ON file.id = track_id"
-            " WHERE artist_id = %s AND role = 'artist' AND state = 'stored'"
-            "   AND model_version = %s ORDER BY track_id",
-            (artist_id, model_version),
+            "SELECT DISTINCT artist_id FROM track_artist"
+            " WHERE track_id = ANY(%s) AND role = 'artist' ORDER BY artist_id",
+            (list(track_ids),),
         )
         return [row[0] for row in cursor]
 
@@ -121,15 +141,23 @@ def artists_awaiting_vectors(artist_ids: Sequence[int], model_version: int) -> l
         return [row[0] for row in cursor]
 
 
-def store_artist_vector(artist_id: int, model_version: int, vector: Sequence[float]) -> None:
-    """Store an artist's vector; nothing happens if the artist is gone."""
+def make_artist_vectors(artist_ids: Sequence[int], model_version: int) -> None:
+    """Give artists the mean of their stored tracks' vectors, of length 1.
+
+    One of whom no track has a vector of this model is left as it is.
+    """
     with transaction() as cursor:
+        # Sorted by the query: processes that store overlapping sets do not deadlock.
         cursor.execute(
             "INSERT INTO artist_vector (artist_id, model_version, embedding)"
-            " SELECT id, %s, %s::vector FROM artist WHERE id = %s"
+            " SELECT artist_id, %(model)s, l2_normalize(avg(embedding))"
+            " FROM track_artist JOIN file ON file.id = track_artist.track_id"
+            "   JOIN track_vector AS made ON made.track_id = file.id AND model_version = %(model)s"
+            " WHERE artist_id = ANY(%(ids)s) AND role = 'artist' AND state = 'stored'"
+            " GROUP BY artist_id ORDER BY artist_id"
             " ON CONFLICT (artist_id) DO UPDATE"
             " SET model_version = excluded.model_version, embedding = excluded.embedding",
-            (model_version, _literal(vector), artist_id),
+            {"ids": list(artist_ids), "model": model_version},
         )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from backend_worker.celery_app import app
 from backend_worker.config import get_config
+from backend_worker.library.features import MODEL_VERSION
 from backend_worker.library.remote.musicbrainz import find_release
 from backend_worker.storage import artwork
 from backend_worker.storage import vectors as storage
@@ -63,23 +64,17 @@ def enrich_batch(album_ids: Sequence[int | str]) -> None:
 def artists(artist_ids: Sequence[int | str], looks: int = 1) -> None:
     """Make the vectors of these artists from those of their tracks.
 
-    A scan asks for them when its last batch is stored, and vectors of tracks may still be in
-    the making then: artists of such tracks are looked at again a little later.
+    ``vectorization.pending`` makes those of the artists whose tracks it deals with. This is
+    for clients; artists of whom a track still lacks its vector are looked at again later.
 
     Args:
         artist_ids: numbers, or text with digits; one without vectors of tracks is left out.
         looks: how often these were looked at, this time included.
     """
-    # NumPy costs memory in each process: only those that need it import it
-    from backend_worker.library.vectors import MODEL_VERSION, mean_vector  # noqa: PLC0415
-
     ids = as_ids(artist_ids)
     # Asked before the vectors are read: one that is made in between is counted next time.
     awaiting = storage.artists_awaiting_vectors(ids, MODEL_VERSION)
-    for artist_id in ids:
-        vectors = storage.vectors_of_artist(artist_id, MODEL_VERSION)
-        if vectors:
-            storage.store_artist_vector(artist_id, MODEL_VERSION, mean_vector(vectors))
+    storage.make_artist_vectors(ids, MODEL_VERSION)
     if not awaiting:
         return
     if looks >= MOST_LOOKS:

@@ -8,6 +8,7 @@ from backend_worker.config import get_config
 from backend_worker.progress import events
 from backend_worker.storage import artwork, scans
 from backend_worker.tasks.base import chunks, send
+from backend_worker.tasks.pending import ask_for_vectors
 
 logger = logging.getLogger(__name__)
 
@@ -40,12 +41,12 @@ def end_scan_if_done(scan_id: int) -> None:
 
 def follow_up(scan_id: int) -> None:
     """Send what follows a scan; sending it twice does no harm."""
+    ask_for_vectors()
     albums = scans.touched_albums(scan_id)
     for album_ids in chunks(albums, ENTITIES_PER_MESSAGE):
         send("covers.process_album_covers", [album_ids])
     artists = scans.touched_artists(scan_id)
     for artist_ids in chunks(artists, ENTITIES_PER_MESSAGE):
-        send("vectorization.artists", [artist_ids])
         send("covers.process_artist_images", [artist_ids])
     if get_config().musicbrainz_search:
         unidentified = [album_id for album_id, _, _ in artwork.albums_without_mbid(albums)]

@@ -12,6 +12,7 @@ from backend_worker.storage import scans
 from backend_worker.storage.insert import insert_batch
 from backend_worker.tasks.base import BatchTask, send
 from backend_worker.tasks.followup import end_scan_if_done, follow_up
+from backend_worker.tasks.pending import note_tracks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,7 +58,8 @@ def direct_batch(insertion_data: dict[str, Any]) -> None:
         logger.debug("batch %s was cancelled: not stored", batch_id)
     # Also when it was stored before: the process may have died before it sent this.
     if result.track_ids:
-        send("vectorization.calculate", [result.track_ids])
+        # the end of its scan has vectors made, if there is one and it is still to come
+        note_tracks(result.track_ids, at_once=result.scan_id is None or result.done_before)
     if not result.done_before:
         events.publish(
             "batch.stored",

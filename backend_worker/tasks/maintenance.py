@@ -13,10 +13,11 @@ from typing import Any
 from backend_worker.celery_app import app
 from backend_worker.config import get_config
 from backend_worker.library.artwork.store import CoverStore
+from backend_worker.library.features import MODEL_VERSION
 from backend_worker.progress import events
 from backend_worker.progress.connection import redis_client
 from backend_worker.storage import artwork, batches, maintenance, scans, search, vectors, walks
-from backend_worker.tasks import broker
+from backend_worker.tasks import broker, pending
 from backend_worker.tasks.base import PipelineTask, chunks, send
 from backend_worker.tasks.followup import end_scan_if_done, follow_up
 
@@ -153,14 +154,11 @@ def statistics() -> dict[str, Any]:
 @app.task(name="maintenance.fill_gaps", base=MaintenanceTask)
 def fill_gaps() -> dict[str, Any]:
     """Ask for vectors and covers that are missing, for whatever reason."""
-    from backend_worker.library.vectors import MODEL_VERSION  # noqa: PLC0415 - imports NumPy
-
     tracks = vectors.without_vector(MODEL_VERSION, MOST_GAPS)
-    for part in chunks(tracks, get_config().batch_size):
-        send("vectorization.calculate", [part])
+    pending.TRACKS.add(tracks)
     artists = vectors.artists_to_make(MODEL_VERSION, MOST_GAPS)
-    for part in chunks(artists, get_config().batch_size):
-        send("vectorization.artists", [part])
+    pending.ARTISTS.add(artists)
+    pending.ask_for_vectors()
     albums = artwork.albums_without_cover(MOST_GAPS)
     for part in chunks(albums, get_config().batch_size):
         send("covers.process_album_covers", [part])
@@ -200,11 +198,11 @@ def resume_scans(self: MaintenanceTask, follows: str | None = None) -> dict[str,
     sent = 0
     # A walk records a batch just before it sends it: its batches are not lost yet.
     lost = active and not walked and _pipeline_is_empty()
-    pending = batches.pending_batches() if lost else []
-    if pending:
-        for batch_id, paths in pending:
+    unfinished = batches.pending_batches() if lost else []
+    if unfinished:
+        for batch_id, paths in unfinished:
             send("metadata.extract_batch", [[os.fsdecode(path) for path in paths], batch_id])
-        sent = len(pending)
+        sent = len(unfinished)
         logger.info("%d batches that the broker had lost are sent again", sent)
     if scans.active():
         send(self.name, [newest], countdown=RESUME_AGAIN_SECONDS)

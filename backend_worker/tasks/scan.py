@@ -17,6 +17,7 @@ from backend_worker.progress import events
 from backend_worker.storage import batches, scans, walks
 from backend_worker.tasks.base import PipelineTask, send
 from backend_worker.tasks.followup import end_scan_if_done
+from backend_worker.tasks.pending import ask_for_vectors
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ class DiscoveryTask(PipelineTask):
         scan_id = scans.of_task(task_id)
         if scan_id is not None:
             scans.abandon(scan_id, f"internal error: {type(exc).__name__}: {exc}")
+            ask_for_vectors()  # of what was stored
 
 
 @app.task(name="scan.discovery", base=DiscoveryTask, bind=True)
@@ -227,4 +229,5 @@ class _Discovery:
     def _abandon(self, message: str) -> None:
         logger.warning("scan %d failed: %s", self.scan_id, message)
         scans.abandon(self.scan_id, message)
+        ask_for_vectors()  # of what was stored before it was interrupted
         events.publish("scan.failed", self.scan_id, message=message)

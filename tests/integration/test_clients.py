@@ -228,6 +228,7 @@ def test_metadata_enrich_batch(library, send, archive):
 def test_vectorization_artists_sent_too_early_is_made_good(library, send, client):
     send("batch.process_entities", [{"path": "/m/1", "artist": "A"}])
     library.rows("DELETE FROM track_vector RETURNING track_id")
+    library.rows("DELETE FROM artist_vector RETURNING artist_id")
     client.send_task("vectorization.artists", args=[[1]], queue="deferred")
     lab.wait_for(lambda: not lab.redis_client().llen("deferred"), 10, "a first look")
     assert library.rows("SELECT FROM artist_vector") == []

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend_worker.library.features import TrackFeatures
-from backend_worker.library.vectors import DIMENSION, MODEL_VERSION, mean_vector, track_vectors
+from backend_worker.library.features import MODEL_VERSION, TrackFeatures
+from backend_worker.library.vectors import DIMENSION, track_vectors
 
 GENRES = ["rock", "jazz", "metal", "electronic", "folk", "classical", "reggae", "soul"]
 STYLES = ["progressive", "indie", "acid", "free", "modern"]
@@ -193,13 +193,3 @@ def test_whatever_the_tags_hold_the_vector_has_length_one(track):
 
 def test_no_tracks_no_vectors():
     assert track_vectors([]) == []
-
-
-def test_mean_vector():
-    vectors = track_vectors(made_up_library(20))
-    mean = mean_vector(vectors)
-    assert np.linalg.norm(mean) == pytest.approx(1)
-    assert np.dot(mean, vectors[0]) > 0
-    assert mean_vector([vectors[0]]) == pytest.approx(vectors[0])
-    with pytest.raises(ValueError, match="no vectors"):
-        mean_vector([])
