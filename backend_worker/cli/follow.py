@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -11,15 +10,14 @@ import redis.exceptions
 
 from backend_worker.cli import output
 from backend_worker.cli.errors import Exit, UserError
-from backend_worker.progress import events
+from backend_worker.progress import figures
+from backend_worker.progress.rate import Rate
 from backend_worker.storage import scans
 
 if TYPE_CHECKING:
     from backend_worker.storage.scans import ScanStatus
 
 POLL_SECONDS = 0.2
-# The rate shown is that of the last seconds, so that it follows what happens now.
-RATE_SECONDS = 5.0
 
 ProcessCounter = Callable[[], int | None]
 
@@ -125,27 +123,9 @@ def _bar(status: ScanStatus) -> Any:
 
 def _files_read(scan_id: int) -> int:
     try:
-        return events.files_read(scan_id)
+        return figures.get(scan_id).read
     except redis.exceptions.RedisError:
         return 0  # a display figure: the facts are in PostgreSQL
-
-
-class Rate:
-    """Files per second over the last ``RATE_SECONDS``."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._samples: deque[tuple[float, int]] = deque()
-
-    def update(self, done: int) -> float:
-        """Take the number of files done so far and return the rate."""
-        now = self._clock()
-        self._samples.append((now, done))
-        while now - self._samples[0][0] > RATE_SECONDS and len(self._samples) > 2:
-            self._samples.popleft()
-        first_time, first_done = self._samples[0]
-        elapsed = now - first_time
-        return (done - first_done) / elapsed if elapsed > 0 else 0.0
 
 
 def eta(status: ScanStatus, rate: float) -> str:

@@ -1,1 +1,1 @@
-"""Progress: events in a bounded Redis stream, and the counters of a running scan."""
+"""Progress: events in a bounded Redis stream, and the figures of running scans."""

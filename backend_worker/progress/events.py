@@ -59,27 +59,3 @@ def read(after: str = "-", count: int = 1000) -> list[dict[str, Any]]:
 def trim(length: int) -> int:
     """Cut the stream to so many events and return how many were removed."""
     return redis_client().xtrim(get_config().progress_stream, maxlen=length, approximate=False)
-
-
-def _read_key(scan_id: int) -> str:
-    return f"backend_worker:scan:{scan_id}:read"
-
-
-def count_read(scan_id: int, files: int) -> None:
-    """Add to the number of files that extraction has read; a display figure only."""
-    try:
-        pipeline = redis_client().pipeline(transaction=False)
-        pipeline.incrby(_read_key(scan_id), files)
-        pipeline.expire(_read_key(scan_id), 86400)
-        pipeline.execute()
-    except Exception as error:
-        logger.debug("count of read files not updated: %s", error)
-
-
-def files_read(scan_id: int) -> int:
-    """Return how many files extraction has read; batches read twice count twice.
-
-    Raises:
-        redis.RedisError: Redis is away.
-    """
-    return int(redis_client().get(_read_key(scan_id)) or 0)

@@ -14,7 +14,7 @@ from backend_worker.library.artwork.store import CoverStore
 from backend_worker.library.model import FailedFile, TrackRecord
 from backend_worker.library.tags import UnreadableFile, read_track
 from backend_worker.library.walk import LONGEST_PATH
-from backend_worker.progress import events
+from backend_worker.progress import figures
 from backend_worker.storage import batches
 from backend_worker.tasks.arguments import as_paths
 from backend_worker.tasks.base import BatchTask, send
@@ -76,7 +76,7 @@ def _read_batch(batch_id: str, file_paths: Sequence[str]) -> None:
     )
     scan_id = scan_of(batch_id)
     if scan_id is not None:
-        events.count_read(scan_id, len(file_paths))
+        figures.add_read(scan_id, len(file_paths))
 
 
 def read_files(file_paths: Sequence[str]) -> tuple[list[TrackRecord], list[FailedFile], int]:

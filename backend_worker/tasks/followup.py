@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from backend_worker.config import get_config
-from backend_worker.progress import events
+from backend_worker.progress import events, figures
 from backend_worker.storage import artwork, scans
 from backend_worker.tasks.base import chunks, send
 from backend_worker.tasks.pending import ask_for_vectors
@@ -17,10 +17,15 @@ ENTITIES_PER_MESSAGE = 50
 
 
 def end_scan_if_done(scan_id: int) -> None:
-    """Finish the scan if nothing of it is under way, and ask for covers and artists."""
+    """Finish the scan if nothing of it is under way, and ask for covers and artists.
+
+    Otherwise tell how far it is.
+    """
     status = scans.finish_if_done(scan_id)
     if status is None:
+        _tell_figures(scan_id)
         return
+    figures.end(scan_id, status.status)
     events.publish(f"scan.{status.status}", scan_id, **status.as_dict())
     logger.info(
         "scan %d %s: %d found = %d stored + %d unchanged + %d failed + %d ignored;"
@@ -37,6 +42,27 @@ def end_scan_if_done(scan_id: int) -> None:
         status.seconds or 0.0,
     )
     follow_up(scan_id)
+
+
+def _tell_figures(scan_id: int) -> None:
+    status = scans.get(scan_id)
+    if status is None or not status.active:
+        return
+    values = {
+        "root": status.root,
+        "started": status.started_at.timestamp(),
+        "stored": status.stored,
+        "failed": status.failed,
+    }
+    if status.walk_ended:
+        # until then the walk itself knows these better: it records them now and then
+        values |= {
+            "walk_ended": True,
+            "found": status.found,
+            "unchanged": status.unchanged,
+            "ignored": status.ignored,
+        }
+    figures.write(scan_id, **values)
 
 
 def follow_up(scan_id: int) -> None:

@@ -13,7 +13,7 @@ from backend_worker.config import get_config
 from backend_worker.library.discovery import Verdict, compare
 from backend_worker.library.tags import AUDIO_EXTENSIONS
 from backend_worker.library.walk import RootUnusableError, Walk
-from backend_worker.progress import events
+from backend_worker.progress import events, figures
 from backend_worker.storage import batches, scans, walks
 from backend_worker.tasks.base import PipelineTask, send
 from backend_worker.tasks.followup import end_scan_if_done
@@ -40,6 +40,7 @@ class DiscoveryTask(PipelineTask):
         if scan_id is not None:
             scans.abandon(scan_id, f"internal error: {type(exc).__name__}: {exc}")
             ask_for_vectors()  # of what was stored
+            figures.end(scan_id, "failed")
 
 
 @app.task(name="scan.discovery", base=DiscoveryTask, bind=True)
@@ -92,6 +93,7 @@ class _Discovery:
         self.walk = Walk(root, AUDIO_EXTENSIONS)
         self.counts = walks.WalkCounts()
         self.found = 0
+        self.path = root  # the last that was found
         self.batch: list[bytes] = []
         self.next_batch = 1
         self.missing: list[tuple[bytes, int]] = []
@@ -102,6 +104,7 @@ class _Discovery:
         shown = self.root.decode("utf-8", "backslashreplace")
         logger.info("scan %d of %s started", self.scan_id, shown)
         events.publish("scan.started", self.scan_id, root=shown)
+        figures.begin(self.scan_id, shown)
         walks.begin_walk(self.scan_id)
         self.next_batch = batches.next_batch_number(self.scan_id)
         try:
@@ -120,6 +123,13 @@ class _Discovery:
             return
         self._send_batch()
         self._end()
+        logger.info(
+            "scan %d: the walk has ended, %d files found in %d folders, %d of them are known",
+            self.scan_id,
+            self.found,
+            self.counts.directories,
+            self.counts.unchanged,
+        )
 
     def _compare(self) -> bool:
         """Sort the files by what is to be done; False when the scan was cancelled."""
@@ -149,6 +159,7 @@ class _Discovery:
             self.found += 1
             full = len(self.batch) >= self.config.batch_size
             if full or (self.found % 100 == 0 and self._report_is_due()):
+                self.path = path
                 self.counts = replace(
                     self._walk_counts(), unchanged=unchanged, failed=failed, ignored=fresh
                 )
@@ -170,8 +181,18 @@ class _Discovery:
         return time.monotonic() - self.reported >= REPORT_SECONDS
 
     def _report(self) -> bool:
-        self.reported = time.monotonic()
+        self._tell_figures()
         return walks.update_counts(self.scan_id, self.counts)
+
+    def _tell_figures(self) -> None:
+        self.reported = time.monotonic()
+        figures.write(
+            self.scan_id,
+            folder=os.path.dirname(self.path).decode("utf-8", "backslashreplace"),
+            found=self.found,
+            unchanged=self.counts.unchanged,
+            ignored=self.counts.ignored,
+        )
 
     def _send_batch(self) -> bool:
         """Record a batch, then send it; False when the scan was cancelled."""
@@ -183,7 +204,7 @@ class _Discovery:
         send("metadata.extract_batch", [[os.fsdecode(path) for path in self.batch], batch_id])
         self.next_batch += 1
         self.batch = []
-        self.reported = time.monotonic()
+        self._tell_figures()
         return True
 
     def _end(self) -> None:
@@ -230,4 +251,5 @@ class _Discovery:
         logger.warning("scan %d failed: %s", self.scan_id, message)
         scans.abandon(self.scan_id, message)
         ask_for_vectors()  # of what was stored before it was interrupted
+        figures.end(self.scan_id, "failed")
         events.publish("scan.failed", self.scan_id, message=message)

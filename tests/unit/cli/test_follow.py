@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from backend_worker.cli.follow import Rate, eta
+from backend_worker.cli.follow import eta
 from backend_worker.storage.scans import ScanStatus
 
 
@@ -29,16 +29,6 @@ def status(*, found=100, waiting=40, walk_ended=True):
         error_count=0,
         message=None,
     )
-
-
-def test_rate_is_that_of_the_last_seconds():
-    clock = iter([0.0, 1.0, 20.0, 21.0, 22.0])
-    rate = Rate(clock=lambda: next(clock))
-    assert rate.update(0) == 0
-    assert rate.update(100) == 100
-    rate.update(100)
-    rate.update(150)
-    assert rate.update(200) == pytest.approx(50)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,178 @@
+"""Figures of the scans that run now, for display: one small Redis hash for each scan.
+
+The tasks write what they know anyway, one Redis command or pipeline a batch. The facts are in
+PostgreSQL: figures may be a moment behind, and losing them harms nothing. They expire.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from backend_worker.progress.connection import redis_client
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    import redis
+
+logger = logging.getLogger(__name__)
+
+RUNNING_KEY = "backend_worker:scans:running"  # the ids of scans that have figures
+# Longer than a stop of PostgreSQL in the middle of a scan; then nobody looks any more.
+KEEP_SECONDS = 6 * 3600
+_RUNNING = "running"
+_COUNTS = ("found", "stored", "unchanged", "failed", "ignored", "read")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """A running scan as far as its tasks have told; see :class:`storage.scans.ScanStatus`."""
+
+    scan_id: int
+    root: str = ""
+    folder: str = ""  # that which the walk has come to
+    started: float = 0.0  # seconds since 1970
+    walk_ended: bool = False
+    found: int = 0
+    read: int = 0  # by extraction; batches that were read twice count twice
+    stored: int = 0
+    unchanged: int = 0
+    failed: int = 0
+    ignored: int = 0
+
+    @property
+    def done(self) -> int:
+        """Files that are dealt with."""
+        return self.stored + self.unchanged + self.failed + self.ignored
+
+    @property
+    def waiting(self) -> int:
+        """Files that were found and are not dealt with yet."""
+        return max(self.found - self.done, 0)
+
+    @property
+    def percent(self) -> int | None:
+        """How much of the scan is done; None until the walk has ended: the whole is not known."""
+        if not self.walk_ended:
+            return None
+        return 100 * min(self.done, self.found) // self.found if self.found else 100
+
+
+def write(scan_id: int, **values: str | float | bool) -> None:
+    """Set some figures of a running scan.
+
+    Never raises: a task does not fail for want of a display.
+
+    Args:
+        scan_id: the scan.
+        **values: fields of :class:`Figures`, with absolute values.
+    """
+    # only if it has none: a batch that comes late must not call back a scan that has ended
+    _write(scan_id, values, lambda pipeline: pipeline.hsetnx(_key(scan_id), "status", _RUNNING))
+
+
+def begin(scan_id: int, root: str) -> None:
+    """Start a scan's figures, or start them anew where its walk begins once more."""
+    values = {"root": root, "folder": root, "started": time.time(), "walk_ended": False}
+    _write(scan_id, values, lambda pipeline: pipeline.hset(_key(scan_id), "status", _RUNNING))
+
+
+def add_read(scan_id: int, files: int) -> None:
+    """Add to the number of files that extraction has read."""
+    try:
+        pipeline = redis_client().pipeline(transaction=False)
+        pipeline.hincrby(_key(scan_id), "read", files)
+        pipeline.expire(_key(scan_id), KEEP_SECONDS)
+        pipeline.execute()
+    except Exception as error:
+        logger.debug("count of read files not updated: %s", error)
+
+
+def end(scan_id: int, status: str) -> None:
+    """Say that a scan has ended: it is not among the running ones any more."""
+    try:
+        pipeline = redis_client().pipeline(transaction=False)
+        pipeline.hset(_key(scan_id), "status", status)
+        pipeline.expire(_key(scan_id), KEEP_SECONDS)
+        pipeline.srem(RUNNING_KEY, scan_id)
+        pipeline.execute()
+    except Exception as error:
+        logger.debug("end of scan %d not told: %s", scan_id, error)
+
+
+def get(scan_id: int) -> Figures:
+    """Return the figures of a scan; zeros if there are none.
+
+    Raises:
+        redis.RedisError: Redis is away.
+    """
+    return _figures(scan_id, redis_client().hgetall(_key(scan_id)))
+
+
+def running(client: redis.Redis | None = None) -> list[Figures]:
+    """Return the figures of all scans that run, oldest first.
+
+    Args:
+        client: a connection to use (with ``decode_responses``), such as one that gives up soon.
+
+    Raises:
+        redis.RedisError: Redis is away.
+    """
+    client = redis_client() if client is None else client
+    return of(client.smembers(RUNNING_KEY), client)
+
+
+def of(scan_ids: Iterable[str], client: redis.Redis) -> list[Figures]:
+    """Return the figures of those of these scans that run, oldest first."""
+    ids = sorted(int(scan_id) for scan_id in scan_ids)
+    if not ids:
+        return []
+    pipeline = client.pipeline(transaction=False)
+    for scan_id in ids:
+        pipeline.hgetall(_key(scan_id))
+    found = dict(zip(ids, pipeline.execute(), strict=True))
+    ended = [scan_id for scan_id, fields in found.items() if fields.get("status") != _RUNNING]
+    if ended:
+        client.srem(RUNNING_KEY, *ended)
+    return [_figures(scan_id, found[scan_id]) for scan_id in ids if scan_id not in ended]
+
+
+def _write(
+    scan_id: int,
+    values: Mapping[str, str | float | bool],
+    set_status: Callable[[redis.client.Pipeline], object],
+) -> None:
+    fields = {name: _as_text(value) for name, value in values.items()}
+    try:
+        pipeline = redis_client().pipeline(transaction=False)
+        pipeline.hset(_key(scan_id), mapping=fields)
+        set_status(pipeline)
+        pipeline.expire(_key(scan_id), KEEP_SECONDS)
+        pipeline.sadd(RUNNING_KEY, scan_id)
+        pipeline.execute()
+    except Exception as error:
+        logger.debug("figures of scan %d not written: %s", scan_id, error)
+
+
+def _key(scan_id: int) -> str:
+    return f"backend_worker:scan:{scan_id}"
+
+
+def _as_text(value: str | float | bool) -> str:
+    if isinstance(value, bool):
+        return str(int(value))
+    return str(value)
+
+
+def _figures(scan_id: int, fields: dict[str, str]) -> Figures:
+    return Figures(
+        scan_id=scan_id,
+        root=fields.get("root", ""),
+        folder=fields.get("folder", ""),
+        started=float(fields.get("started", 0)),
+        walk_ended=fields.get("walk_ended") == "1",
+        **{name: int(fields.get(name, 0)) for name in _COUNTS},
+    )
