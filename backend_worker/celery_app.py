@@ -76,6 +76,7 @@ def celery_settings(config: Config) -> dict[str, object]:
         "task_acks_on_failure_or_timeout": True,
         "task_time_limit": config.task_time_limit,
         "task_soft_time_limit": config.task_soft_time_limit,
+        "worker_consumer": "backend_worker.worker.consumer:LibraryConsumer",
         "worker_prefetch_multiplier": 1,
         # Otherwise the autoscaler stays at one process after any reconnect while idle.
         "worker_enable_prefetch_count_reduction": False,

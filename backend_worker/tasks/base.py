@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -36,6 +37,10 @@ TRANSIENT = (
     redis.exceptions.OutOfMemoryError,
     redis.exceptions.ReadOnlyError,
 )
+
+
+_SAY_AGAIN_SECONDS = 60.0
+_said: dict[str, float] = {}  # by the error's name: when it was last logged as a warning
 
 
 class KillsItsProcessError(RuntimeError):
@@ -82,7 +87,8 @@ class PipelineTask(Task):
         einfo: Any,
     ) -> None:
         """Log one line: this is expected, a stack trace would only frighten."""
-        logger.warning("%s waits and tries again: %s", self.name, _one_line(exc))
+        level = logging.WARNING if _is_news(exc) else logging.DEBUG
+        logger.log(level, "%s waits and tries again: %s", self.name, _one_line(exc))
         if self.request.delivery_info.get("redelivered"):
             with suppress(redis.exceptions.RedisError):
                 forget_deliveries(task_id)  # no process died
@@ -132,6 +138,19 @@ def chunks(items: Sequence[Item], size: int) -> Iterator[list[Item]]:
     """Cut a sequence into lists of at most ``size``."""
     for start in range(0, len(items), size):
         yield list(items[start : start + size])
+
+
+def _is_news(error: BaseException) -> bool:
+    """Say whether this process has not met such an error for a minute.
+
+    While a server is away, dozens of tasks try again every few seconds.
+    """
+    now = time.monotonic()
+    name = type(error).__name__
+    if now - _said.get(name, float("-inf")) < _SAY_AGAIN_SECONDS:
+        return False
+    _said[name] = now
+    return True
 
 
 def _one_line(error: BaseException) -> str:

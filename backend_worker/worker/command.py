@@ -18,6 +18,7 @@ def worker_arguments(config: Config) -> list[str]:
     The demo, the tests and the systemd unit all start the worker with it.
     """
     return [
+        "--quiet",  # no banner: the worker says in one line what it is
         "worker",
         f"--autoscale={config.autoscale_max},{config.autoscale_min}",
         # served in this order (queue_order_strategy: priority)

@@ -4,25 +4,42 @@ from __future__ import annotations
 
 import gc
 import logging
+import pickle
+from contextlib import suppress
+from importlib.metadata import version
 from typing import Any
 
 from celery import signals
+from celery.concurrency.asynpool import AsynPool
 from kombu.transport import redis as redis_transport
 
 from backend_worker.celery_app import app
-from backend_worker.config import get_config
-from backend_worker.worker import logs
+from backend_worker.config import get_config, redact
+from backend_worker.queues import QUEUE_NAMES
+from backend_worker.worker import logs, systemd
 from backend_worker.worker.recovery import (
     GiveBackAfterReconnect,
     GiveBackOrphans,
     RememberingQoS,
 )
+from backend_worker.worker.telling import Tell
 
 logger = logging.getLogger(__name__)
 
 app.steps["worker"].add(GiveBackOrphans)
+app.steps["worker"].add(Tell)
 app.steps["consumer"].add(GiveBackAfterReconnect)
 redis_transport.Channel.QoS = RememberingQoS
+
+
+def _empty_pipes(pool: Any, _original: Any = AsynPool._help_stuff_finish) -> None:
+    # A stopping pool reads from the pipes that its processes read from: one may get half a
+    # task. Unhandled, that would print a stack trace and leave the rest of the stop undone.
+    with suppress(EOFError, OSError, pickle.UnpicklingError):
+        _original(pool)
+
+
+AsynPool._help_stuff_finish = staticmethod(_empty_pipes)
 
 
 @signals.setup_logging.connect
@@ -54,6 +71,28 @@ def _send_patiently(**_: Any) -> None:
         "interval_step": 0.2,
         "interval_max": 2.0,
     }
+
+
+@signals.celeryd_after_setup.connect
+def _say_hello(**_: Any) -> None:
+    """Say in one line what starts, in place of Celery's banner of forty."""
+    logs.silence_advice()
+    systemd.notifier()  # before any child inherits what it finds
+    config = get_config()
+    logger.info(
+        "backend-worker %s starts: %d queues, %d to %d processes, Redis at %s, PostgreSQL at %s",
+        version("backend-worker"),
+        len(QUEUE_NAMES),
+        config.autoscale_min,
+        config.autoscale_max,
+        redact(config.redis_url),
+        redact(config.database_url),
+    )
+
+
+@signals.worker_process_init.connect
+def _leave_systemd_to_the_parent(**_: Any) -> None:
+    systemd.forget_in_child()
 
 
 @signals.worker_process_init.connect

@@ -1,10 +1,24 @@
-"""Log lines for people: plain on a terminal, with priorities where the journal reads them."""
+"""Log lines for people: plain on a terminal, with priorities where the journal reads them.
+
+What is to be expected (a server is away, the disk is full, a file kills its reader) is one
+line; a stack trace means that something is wrong with the program.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
 import sys
+import warnings
+
+import billiard.util
+import redis.exceptions
+from billiard.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded, WorkerLostError
+from celery.exceptions import CPendingDeprecationWarning, InvalidTaskError, NotRegistered
+from kombu.exceptions import ContentDisallowed, DecodeError
+
+from backend_worker.config import redact
+from backend_worker.tasks.base import TRANSIENT, KillsItsProcessError
 
 # sd-daemon(3): the journal takes "<3>" and the like at a line's start for its priority
 _PRIORITIES = {
@@ -16,9 +30,30 @@ _PRIORITIES = {
 }
 # Lines of Celery that tell an owner nothing: two for each of a scan's thousand tasks.
 _TOO_CHATTY = ("celery.worker.strategy", "celery.app.trace")
+# These pass by themselves.
+_AWAY = (*TRANSIENT, redis.exceptions.RedisError, ConnectionError)
+# These do not, but they say all there is to say: a process was killed, or it is a client's fault.
+_PLAIN = (
+    WorkerLostError,
+    TimeLimitExceeded,
+    SoftTimeLimitExceeded,
+    KillsItsProcessError,
+    ContentDisallowed,
+    DecodeError,
+    InvalidTaskError,
+    NotRegistered,
+)
 
 
-class JournalFormatter(logging.Formatter):
+class _SafeFormatter(logging.Formatter):
+    """Never shows a password, wherever the text comes from."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as text."""
+        return redact(super().format(record))
+
+
+class JournalFormatter(_SafeFormatter):
     """Prefixes every line of a record with the journal's priority; the journal has the time."""
 
     def __init__(self) -> None:
@@ -38,6 +73,23 @@ class ExpectedRetryFilter(logging.Filter):
         return " retry: " not in record.getMessage()
 
 
+class OneLineFilter(logging.Filter):
+    """Makes one line of a record whose stack trace would tell nothing more."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Keep every record; shorten those that come with an expected exception."""
+        error = record.exc_info[1] if record.exc_info else None
+        error = getattr(error, "exc", error)  # billiard wraps those that come from the pool
+        if isinstance(error, (*_AWAY, *_PLAIN)):
+            record.msg = _one_line(record.getMessage(), error)
+            record.args = None
+            record.exc_info = record.exc_text = None
+            highest = logging.WARNING if isinstance(error, _AWAY) else logging.ERROR
+            record.levelno = min(record.levelno, highest)
+            record.levelname = logging.getLevelName(record.levelno)
+        return True
+
+
 def set_up(level: str) -> None:
     """Send all log lines to standard error, where the journal or the terminal reads them."""
     handler = logging.StreamHandler(sys.stderr)
@@ -45,13 +97,32 @@ def set_up(level: str) -> None:
         handler.setFormatter(JournalFormatter())
     else:
         handler.setFormatter(
-            logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S")
+            _SafeFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S")
         )
+    if level != "DEBUG":
+        handler.addFilter(OneLineFilter())
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
+    # billiard keeps its logger to itself; it tells of processes that were killed
+    pool = billiard.util.get_logger()
+    pool.handlers = [handler]
+    if level != "DEBUG":
+        pool.setLevel(logging.WARNING)
     for name in _TOO_CHATTY:
         logger = logging.getLogger(name)
         logger.addFilter(ExpectedRetryFilter())
         if level != "DEBUG":
             logger.setLevel(logging.WARNING)
+
+
+def silence_advice() -> None:
+    """Drop what Celery says to programmers; it asks for it after logging was set up."""
+    warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
+
+
+def _one_line(message: str, error: BaseException) -> str:
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    text = lines[0] if lines else type(error).__name__
+    reason = " ".join(str(error).split())
+    return text if not reason or reason in text else f"{text}: {reason}"

@@ -18,6 +18,8 @@ from kombu.exceptions import OperationalError
 from kombu.transport import redis as redis_transport
 from kombu.utils.encoding import bytes_to_str
 
+from backend_worker.worker.systemd import notifier
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
@@ -42,6 +44,7 @@ class GiveBackOrphans(bootsteps.StartStopStep):
                 give_back_orphans(worker.app)
                 _resume_scans(worker.app)
             except _AWAY as error:
+                notifier().waiting("Redis")
                 if not warned:
                     logger.warning("Redis is not available, waiting for it: %s", error)
                     warned = True

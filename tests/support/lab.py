@@ -4,6 +4,7 @@ import contextlib
 import os
 import time
 
+import kombu.exceptions
 import redis.exceptions
 
 from backend_worker.cli.embedded import embedded_worker
@@ -46,8 +47,8 @@ def worker_is_ready():
     """Say whether a worker answers."""
     try:
         return worker_answers(timeout=0.5)
-    except redis.exceptions.ConnectionError:
-        return False  # Redis was restarted, and a connection of this process with it
+    except (kombu.exceptions.OperationalError, redis.exceptions.ConnectionError):
+        return False  # Redis is being restarted
 
 
 def wait_for(condition, seconds=WAIT_SECONDS, what="condition"):

@@ -128,7 +128,14 @@ class NapWorker:
 
 
 @contextmanager
-def nap_worker(naps, app=TINY_APP, python=sys.executable, node="celery-worker", **environment):
+def nap_worker(
+    naps,
+    app=TINY_APP,
+    python=sys.executable,
+    node="celery-worker",
+    started=" ready.",
+    **environment,
+):
     """Run a worker with the Pi's command line until the block is left, and wait until it is ready.
 
     Args:
@@ -136,6 +143,7 @@ def nap_worker(naps, app=TINY_APP, python=sys.executable, node="celery-worker", 
         app: module of the application.
         python: the interpreter, of whatever environment.
         node: the worker's name before the ``@``.
+        started: the text in its log to wait for.
         environment: further variables.
     """
     config = from_environment(
@@ -157,7 +165,7 @@ def nap_worker(naps, app=TINY_APP, python=sys.executable, node="celery-worker", 
         )
     worker = NapWorker(process, log_file)
     try:
-        worker.wait_for_log(" ready.")
+        worker.wait_for_log(started)
         yield worker
     finally:
         worker.kill()

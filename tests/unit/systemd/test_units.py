@@ -9,6 +9,7 @@ import pytest
 pytest.importorskip("jinja2", reason="renders the unit templates")
 pytest.importorskip("yaml", reason="reads the roles' defaults")
 
+from backend_worker.config import Config
 from tests.unit.systemd.rendering import render, settings, variables
 
 ANALYZE = shutil.which("systemd-analyze")
@@ -94,6 +95,16 @@ def test_stopping_loses_nothing():
     assert unit["KillMode"] == ["mixed"]
     assert number(unit["TimeoutStopSec"][0]) >= 30
     assert unit["OOMPolicy"] == ["continue"]
+
+
+def test_it_is_active_when_it_consumes_and_restarted_when_it_hangs():
+    unit = settings(worker_unit({}))
+    assert unit["Type"] == ["notify"]
+    assert unit["NotifyAccess"] == ["main"]
+    assert number(unit["TimeoutStartSec"][0]) >= 60
+    # a Redis that does not answer may hold up the event loop for two time-outs; three pings a turn
+    silence = 2 * Config().redis_socket_timeout
+    assert number(unit["WatchdogSec"][0]) * 2 / 3 >= silence
 
 
 def test_servers_of_this_board_are_waited_for_and_their_restart_is_survived():

@@ -1,0 +1,135 @@
+"""What a real worker writes into the journal while things go wrong around it."""
+
+import os
+import re
+import signal
+
+import pytest
+
+from backend_worker.cli.scan import start_scan
+from backend_worker.embedded import EmbeddedServers
+from backend_worker.library.sample import make_library
+from backend_worker.progress.connection import redis_client
+from backend_worker.storage import scans
+from tests.support.nap_worker import OUR_APP, Naps, nap_worker, restart
+from tests.support.service_manager import service_manager
+
+pytestmark = pytest.mark.slow
+
+TRACKS = 600
+AS_THE_UNIT = {
+    "JOURNAL_STREAM": "8:1234",
+    "BACKEND_WORKER_SETTLE_SECONDS": 0,
+    "BACKEND_WORKER_BATCH_SIZE": 10,
+}
+
+
+@pytest.fixture
+def log(servers):
+    """Return what the worker has written since the test began."""
+    file = servers.folder / "worker.log"
+    before = file.stat().st_size if file.exists() else 0
+
+    def log():
+        with file.open(encoding="utf-8", errors="replace") as text:
+            text.seek(before)
+            return text.read()
+
+    return log
+
+
+@pytest.fixture
+def music(tmp_path):
+    make_library(str(tmp_path / "music"), tracks=TRACKS)
+    return str(tmp_path / "music")
+
+
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+        return [int(child) for child in file.read().split()]
+
+
+def ended(scan_id):
+    """Wait for the end of a scan, while PostgreSQL may be away."""
+    from backend_worker.storage.connection import RETRYABLE, DatabaseAwayError
+    from tests.support.lab import wait_for
+
+    def has_ended():
+        try:
+            return not scans.get(scan_id).active
+        except (*RETRYABLE, DatabaseAwayError):
+            return False
+
+    wait_for(has_ended, what="end of the scan")
+
+
+def test_what_is_to_be_expected_is_one_line_and_a_scan_one_for_each_phase(
+    library, servers, music, log, tmp_path
+):
+    with (
+        service_manager(tmp_path) as manager,
+        library.running_worker(servers, **AS_THE_UNIT, **manager.environment) as worker,
+    ):
+        manager.wait_for(READY="1")
+        scan_id = start_scan(music)
+        library.wait_for(lambda: scans.get(scan_id).stored >= 50)
+        restart(servers.redis, away=1.5)
+        library.wait_for(library.worker_is_ready)
+        restart(servers.postgres)
+        os.kill(children(worker.pid)[0], signal.SIGKILL)
+        redis_client().lpush("maintenance", _not_decodable())
+        ended(scan_id)
+        library.settle()
+        manager.wait_for_status("idle", seconds=60)
+
+        statuses = manager.statuses()
+        assert any(re.search(r"queued · \d+ files/s · scan", status) for status in statuses)
+        assert any(status.startswith("waiting for Redis") for status in statuses)
+        text = log()
+    lines = [line for line in text.splitlines() if line]
+    assert "Traceback" not in text, text
+    # one line each
+    for part in ("of .*/music started", "the walk has ended, 604 files", "completed: 604 found"):
+        assert len(re.findall(rf"<6>.*scan {scan_id}.*{part}", text)) == 1, text
+    assert "Redis is not available" in text
+    assert "Redis is back after" in text
+    assert re.search("<4>.*waits and tries again: PostgreSQL is not available", text)
+    assert text.count("PostgreSQL is not available") <= 2 * 4, "once a minute for each process"
+    assert re.search(r"<3>.*exited prematurely: signal 9", text)
+    assert re.search("<3>.*Can't decode message body", text)
+    # all but what Python and Celery write past the log carries a priority for the journal
+    past_the_log = ("worker: ", "SecurityWarning", "superuser", "absolutely", "Please", "User")
+    for line in lines:
+        assert re.match(r"<[2-7]>", line) or any(words in line for words in past_the_log), line
+    assert not re.search(r"^<[012]>", text, re.MULTILINE)
+
+
+def _not_decodable():
+    return (
+        '{"body": "eA==", "content-encoding": "utf-8", "content-type": "application/x-strange",'
+        ' "headers": {"lang": "py"}, "properties": {"delivery_tag": "t", "delivery_info":'
+        ' {"exchange": "", "routing_key": "maintenance"}, "body_encoding": "base64"}}'
+    )
+
+
+def test_no_password_is_ever_written(tmp_path):
+    password, other = "redis-sesame", "postgresql-sesame"
+    servers = EmbeddedServers(tmp_path / "redis")
+    servers.redis.start()
+    naps = Naps(servers.redis, tmp_path)
+    naps.redis.config_set("requirepass", password)
+    environment = {
+        "BACKEND_WORKER_REDIS_URL": f"redis+socket://:{password}@{servers.redis.socket}",
+        "BACKEND_WORKER_DATABASE_URL": f"postgresql://me:{other}@127.0.0.1:1/library",
+        "BACKEND_WORKER_LOG_LEVEL": "DEBUG",
+    }
+    with nap_worker(naps, app=OUR_APP, **environment) as worker:
+        worker.wait_for_log("PostgreSQL is not available")
+        servers.stop()
+        worker.wait_for_log("Redis is not available")
+        worker.process.send_signal(signal.SIGQUIT)
+        worker.process.wait(30)
+        text = worker.log()
+    assert "***@" in text
+    assert password not in text
+    assert other not in text
