@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from backend_worker.cli import output
+from backend_worker.cli import output, prometheus
 from backend_worker.cli.errors import Exit, UserError
 from backend_worker.storage import scans
 from backend_worker.storage import search as library
 
 if TYPE_CHECKING:
     import argparse
+
+SCALE_EVENTS_SHOWN = 5
 
 
 def search(args: argparse.Namespace) -> Exit:
@@ -95,23 +98,65 @@ def status(args: argparse.Namespace) -> Exit:
         "scans": [scan.as_dict() for scan in scans.recent()],
         "library": library.totals(),
     }
-    if args.json:
+    if args.prometheus:
+        output.print_text(prometheus.text(report))
+    elif args.json:
         output.print_json(report)
     else:
         _show_status(report)
     return Exit.OK if report["workers"] else Exit.SERVER_AWAY
 
 
+def _facts(worker: dict[str, Any]) -> dict[str, str]:
+    """Return what a person wants to know of a worker, without what its board does not tell."""
+    facts = {
+        "processes": f"{worker['processes']} of {worker['min_processes']} to "
+        f"{worker['max_processes']}, {worker['busy_processes']} busy",
+        "tasks done": f"{worker['tasks_done']:,} in {output.duration(worker['uptime_seconds'])}",
+        "memory": _memory(worker),
+    }
+    if worker["cpu_seconds"] is not None:
+        facts["processor time"] = output.duration(worker["cpu_seconds"])
+    if worker["temperature_c"] is not None:
+        facts["temperature"] = f"{worker['temperature_c']:.0f} °C"
+    pressures = {"memory": worker["memory_pressure"], "processor": worker["cpu_pressure"]}
+    waiting = [f"{name} {value:.0f} %" for name, value in pressures.items() if value is not None]
+    if waiting:
+        facts["waiting for"] = ", ".join(waiting)
+    for scan in worker["scans"]:
+        facts[f"scan {scan['scan_id']}"] = _how_far(scan)
+    for change in worker["scale_history"][-SCALE_EVENTS_SHOWN:]:
+        when = datetime.fromtimestamp(change["time"]).astimezone()
+        facts[f"at {when:%H:%M:%S}"] = f"{change['before']}→{change['after']}: {change['reason']}"
+    return facts
+
+
+def _memory(worker: dict[str, Any]) -> str:
+    parts = []
+    if worker["pss_bytes"] is not None:
+        parts.append(f"{_mb(worker['pss_bytes'])} MB in all its processes")
+    if worker["memory_bytes"] is not None:
+        high = worker["memory_high_bytes"]
+        limit = f" of {_mb(high)}" if high else ""
+        parts.append(f"{_mb(worker['memory_bytes'])}{limit} MB in its control group")
+    return "; ".join(parts)
+
+
+def _mb(size: int) -> int:
+    return round(size / 1e6)
+
+
+def _how_far(scan: dict[str, Any]) -> str:
+    speed = f"{scan['files_per_second']:.0f} files/s"
+    if scan["percent"] is None:
+        return f"{scan['found']:,} files found so far, {speed}, in {scan['folder']}"
+    return ", ".join(filter(None, (f"{scan['percent']} %", speed, scan["time_left"])))
+
+
 def _show_status(report: dict[str, Any]) -> None:
     if report["workers"]:
-        output.print_table(
-            "worker",
-            ["name", "processes", "of", "pid", "tasks done"],
-            [
-                [w["name"], w["processes"], w["max_processes"], str(w["pid"]), w["tasks_done"]]
-                for w in report["workers"]
-            ],
-        )
+        for worker in report["workers"]:
+            output.print_facts(f"worker {worker['name']}", _facts(worker))
     else:
         output.print_line("no worker answers: is celery-worker.service running?")
     waiting = {name: length for name, length in report["queues"].items() if length}

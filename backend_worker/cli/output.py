@@ -15,6 +15,11 @@ def print_json(data: Any) -> None:
     sys.stdout.write(json.dumps(data, indent=2, default=str) + "\n")
 
 
+def print_text(text: str) -> None:
+    """Print text for programs as it is."""
+    sys.stdout.write(text)
+
+
 def print_json_line(data: Any) -> None:
     """Print one line of JSON at once."""
     sys.stdout.write(json.dumps(data, default=str) + "\n")

@@ -104,12 +104,15 @@ def _add_scans(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _add_questions(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    _command(
+    status = _command(
         commands,
         "status",
         "library:status",
         "what the worker does and what is in the library",
         needs="redis",
+    )
+    status.add_argument(
+        "--prometheus", action="store_true", help="print metrics in Prometheus' text format"
     )
     search = _command(
         commands, "search", "library:search", "find tracks by words; accents and typos are forgiven"

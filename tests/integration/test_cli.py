@@ -121,13 +121,36 @@ def test_status_shows_worker_queues_scans_and_library(scanned, run):
     assert code == 0
     [one] = report["workers"]
     assert one["name"].startswith("celery-worker@")
-    assert one["max_processes"] == 4
+    assert (one["min_processes"], one["max_processes"]) == (1, 4)
+    assert 1 <= one["processes"] <= 4
+    assert one["tasks_done"] > 0
+    # a Python process with Celery is no smaller, and no worker as large as that
+    assert 20e6 < one["pss_bytes"] < 1e9
+    assert 0.1 < one["cpu_seconds"] < 1000
+    assert one["scans"] == []
     assert set(report["queues"]) == {
         "scan", "extract", "batch", "insert", "vector", "deferred", "covers", "maintenance"
     }  # fmt: skip
     assert report["library"]["tracks"] == TRACKS
     code, out, _ = run("status")
     assert "celery-worker@" in out
+    assert re.search(r"processes +│ \d of 1 to 4, \d busy", out)
+    assert re.search(r"memory +│ \d+ MB in all its processes", out)
+
+
+def test_status_in_prometheus_format_is_what_its_parser_takes(scanned, run):
+    parser = pytest.importorskip("prometheus_client.parser", reason="comes with Flower")
+    code, out, _ = run("status", "--prometheus")
+    assert code == 0
+    metrics = {family.name: family for family in parser.text_string_to_metric_families(out)}
+    for name in ("processes", "memory_pss_bytes", "cpu_seconds", "files_per_second"):
+        assert len(metrics[f"backend_worker_{name}"].samples) == 1
+    assert metrics["backend_worker_tasks"].type == "counter"
+    [tracks] = metrics["backend_worker_library_tracks"].samples
+    assert tracks.value == TRACKS
+    lengths = {s.labels["queue"]: s.value for s in metrics["backend_worker_queue_messages"].samples}
+    assert len(lengths) == 8
+    assert all(family.documentation for family in metrics.values())
 
 
 def test_cancel_without_a_scan(library, worker, run):
