@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING
 
 from backend_worker.queues import QUEUE_NAMES
 
 if TYPE_CHECKING:
+    from celery import Celery
+
     from backend_worker.config import Config
 
 NODE_NAME = "celery-worker"
+PING_SECONDS = 1.0
+
+
+class WorkerRunsError(RuntimeError):
+    """Another worker of this name serves the same Redis."""
 
 
 def worker_arguments(config: Config) -> list[str]:
@@ -33,7 +41,33 @@ def worker_arguments(config: Config) -> list[str]:
 
 
 def run_worker(config: Config) -> None:
-    """Run the worker in this process until it is told to stop."""
+    """Run the worker in this process until it is told to stop.
+
+    Raises:
+        WorkerRunsError: it runs already. Two would do nothing wrong, but need twice the memory.
+    """
     from backend_worker.celery_app import app  # noqa: PLC0415 - only here is it needed
 
+    name = f"{NODE_NAME}@{socket.gethostname()}"
+    if _answers(app, name):
+        raise WorkerRunsError(
+            f"a worker {name} runs already and serves this Redis: look at it with "
+            "`systemctl status celery-worker` or `backend-worker status`; "
+            "stop it before you start another"
+        )
     app.worker_main(worker_arguments(config))
+
+
+def _answers(app: Celery, name: str) -> bool:
+    """Ask the worker of this name, if Redis can be reached: a worker waits for it by itself."""
+    import kombu.exceptions  # noqa: PLC0415 - as above
+    import redis.exceptions  # noqa: PLC0415
+
+    try:
+        with app.connection_for_read(connect_timeout=PING_SECONDS) as connection:
+            connection.ensure_connection(max_retries=1, timeout=PING_SECONDS)
+            return bool(
+                app.control.ping(destination=[name], timeout=PING_SECONDS, connection=connection)
+            )
+    except (kombu.exceptions.OperationalError, redis.exceptions.RedisError, OSError):
+        return False

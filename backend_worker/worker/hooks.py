@@ -12,17 +12,14 @@ from kombu.transport import redis as redis_transport
 from backend_worker.celery_app import app
 from backend_worker.config import get_config
 from backend_worker.worker import logs
-from backend_worker.worker.recovery import (
-    GiveBackAfterReconnect,
-    GiveBackOrphans,
-    RememberingQoS,
-)
+from backend_worker.worker.messages import TolerantChannel
+from backend_worker.worker.recovery import GiveBackAfterReconnect, GiveBackOrphans, LookAfterWork
 
 logger = logging.getLogger(__name__)
 
 app.steps["worker"].add(GiveBackOrphans)
-app.steps["consumer"].add(GiveBackAfterReconnect)
-redis_transport.Channel.QoS = RememberingQoS
+app.steps["consumer"].update((GiveBackAfterReconnect, LookAfterWork))
+redis_transport.Transport.Channel = TolerantChannel
 
 
 @signals.setup_logging.connect
