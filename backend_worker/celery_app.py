@@ -52,6 +52,8 @@ def celery_settings(config: Config) -> dict[str, object]:
         "broker_pool_limit": config.redis_pool_limit,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,  # a Redis away for an hour is not a reason to die
+        # Also when Redis answers and refuses, because its disk or its memory is full.
+        "broker_channel_error_retry": True,
         "broker_connection_timeout": config.redis_socket_timeout,
         # Results are not used by the pipeline; canaries and the command line ask for theirs.
         "result_backend": config.redis_url,

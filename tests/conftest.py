@@ -5,6 +5,7 @@ import os
 import tempfile
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from backend_worker.embedded import EmbeddedServers
@@ -15,6 +16,10 @@ for _name in [name for name in os.environ if name.startswith("BACKEND_WORKER_")]
     del os.environ[_name]  # what a developer has set must not change what the tests see
 os.environ.update(_SERVERS.environment())
 os.environ["BACKEND_WORKER_COVER_ART_ARCHIVE"] = "no"  # tests speak to loopback alone
+
+# No test is timed: how long one takes says more of the machine than of us.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 def pytest_collection_modifyitems(items):

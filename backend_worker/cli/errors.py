@@ -14,7 +14,7 @@ class Exit(enum.IntEnum):
     USAGE = 2  # wrong arguments or settings
     SERVER_AWAY = 3  # Redis, PostgreSQL or the worker does not answer
     NOT_FOUND = 4  # nothing matches
-    BUSY = 5  # another scan of an overlapping folder is running
+    BUSY = 5  # another scan of an overlapping folder, or another worker, is running
     INTERRUPTED = 130  # Ctrl-C
 
 

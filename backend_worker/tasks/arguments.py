@@ -32,29 +32,33 @@ _LEAST_BITS_PER_SECOND = 5000
 _LARGEST_REAL = 3e38
 
 
+class ArgumentError(ValueError):
+    """What a client sent along with a task is not usable; the message says why."""
+
+
 def as_ids(values: Iterable[int | str] | int | str) -> list[int]:
     """Return ids as numbers, each once, in order; a single one may stand without a list.
 
     Raises:
-        ValueError: a value is no whole number.
+        ArgumentError: a value is no whole number.
     """
     if isinstance(values, int | str):
         values = [values]
     try:
         return list(dict.fromkeys(int(value) for value in values))
     except (ValueError, TypeError) as error:
-        raise ValueError(f"ids are whole numbers: {error}") from error
+        raise ArgumentError(f"ids are whole numbers: {error}") from error
 
 
 def as_paths(values: Iterable[str] | str) -> list[str]:
     """Return paths as a list; a single one may stand without it.
 
     Raises:
-        ValueError: a value is no text.
+        ArgumentError: a value is no text.
     """
     paths = [values] if isinstance(values, str) else values
     if not isinstance(paths, list | tuple) or not all(isinstance(path, str) for path in paths):
-        raise ValueError("file paths are a list of texts")
+        raise ArgumentError("file paths are a list of texts")
     return list(paths)
 
 
@@ -65,11 +69,11 @@ def as_record(message: Mapping[str, Any]) -> TrackRecord:
     file whose size differs and reads it again. Fields that are not known are dropped.
 
     Raises:
-        ValueError: the track lacks its path.
+        ArgumentError: the track lacks its path.
     """
     path = message.get("path") if hasattr(message, "get") else None
     if not isinstance(path, str) or not path:
-        raise ValueError("a track of this batch has no path: each needs at least `path`")
+        raise ArgumentError("a track of this batch has no path: each needs at least `path`")
     record = TrackRecord(path=path, size=0, mtime_ns=0, fingerprint="")
     for name, value in message.items():
         field = _OTHER_NAMES.get(name, name)

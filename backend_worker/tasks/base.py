@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import kombu.exceptions
 import redis.exceptions
 from celery import Task
+from celery.exceptions import Reject
 
 from backend_worker.celery_app import app
 from backend_worker.config import get_config
 from backend_worker.library.artwork.store import CoverStoreError
 from backend_worker.storage import batches
 from backend_worker.storage.connection import PERMANENT, RETRYABLE, DatabaseAwayError
+from backend_worker.tasks.arguments import ArgumentError
 from backend_worker.tasks.delivery import count_delivery, forget_deliveries
 
 if TYPE_CHECKING:
@@ -38,6 +40,9 @@ TRANSIENT = (
     redis.exceptions.ReadOnlyError,
 )
 
+LONGEST_RETRY_SECONDS = 30
+# Seconds between tries to send a retry that Redis refuses: its memory or its disk is full.
+REFUSED_PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0)
 
 _SAY_AGAIN_SECONDS = 60.0
 _said: dict[str, float] = {}  # by the error's name: when it was last logged as a warning
@@ -59,24 +64,52 @@ class PipelineTask(Task):
     abstract = True
     autoretry_for = TRANSIENT
     dont_autoretry_for = PERMANENT
+    throws = (ArgumentError,)  # logged below; a stack trace would tell nothing more
     max_retries = None
     retry_backoff = 1  # seconds, doubled each time
-    retry_backoff_max = 60
+    retry_backoff_max = LONGEST_RETRY_SECONDS
     retry_jitter = True
 
     def before_start(self, task_id: str, args: Any, kwargs: Any) -> None:
-        """Count a repeated delivery.
+        """Check the arguments' number and names, and count a repeated delivery.
 
         Twice ``max_deliveries`` are allowed: before that, extraction splits its batch.
 
         Raises:
-            KillsItsProcessError: there were too many.
+            ArgumentError: the task does not take such arguments.
+            KillsItsProcessError: there were too many deliveries.
         """
+        try:
+            self.__header__(*args, **kwargs)
+        except TypeError as error:
+            raise ArgumentError(str(error)) from error
         if not self.request.delivery_info.get("redelivered"):
             return
         with suppress(redis.exceptions.RedisError):
             if count_delivery(task_id) > 2 * get_config().max_deliveries:
                 raise KillsItsProcessError("its process died each time that it ran")
+
+    def retry(self, *args: Any, **kwargs: Any) -> Any:
+        """Send the task again for later, as Celery does, but do not give up at once.
+
+        Raises:
+            Reject: Redis refuses it for half a minute: it is full, and this task with what it
+                holds is in the way. Its batch stays on record and is sent again.
+        """
+        for pause in REFUSED_PAUSES:
+            try:
+                return super().retry(*args, **kwargs)
+            except Reject as error:
+                logger.warning("%s cannot be sent again for later: %s", self.name, error.reason)
+                time.sleep(pause)
+        return super().retry(*args, **kwargs)
+
+    def on_failure(
+        self, exc: BaseException, task_id: str, args: Any, kwargs: Any, einfo: Any
+    ) -> None:
+        """Say in one line which arguments were wrong; Celery logs all else that is raised."""
+        if isinstance(exc, ArgumentError):
+            logger.error("%s was called with wrong arguments: %s", self.name, _one_line(exc))
 
     def on_retry(
         self,
@@ -113,6 +146,7 @@ class BatchTask(PipelineTask):
         self, exc: BaseException, task_id: str, args: Any, kwargs: Any, einfo: Any
     ) -> None:
         """Record the batch as failed and end its scan if it was the last."""
+        super().on_failure(exc, task_id, args, kwargs, einfo)
         batch_id = self.batch_of(args, kwargs)
         if not batch_id:
             return

@@ -9,7 +9,7 @@ from backend_worker.celery_app import app
 from backend_worker.library.grouping import group
 from backend_worker.library.model import TrackRecord
 from backend_worker.storage import batches
-from backend_worker.tasks.arguments import as_record
+from backend_worker.tasks.arguments import ArgumentError, as_record
 from backend_worker.tasks.base import BatchTask, send
 
 
@@ -26,7 +26,7 @@ def process_entities(
         batch_id: the batch; a client without one gets one.
 
     Raises:
-        ValueError: a track lacks its path.
+        ArgumentError: a track lacks its path, or the list is none.
     """
     if batch_id is None:
         batch_id = f"client-{app.current_task.request.id}"
@@ -35,6 +35,8 @@ def process_entities(
         # its number may be that of another batch, which was stored long ago
         batches.adopt_batch(str(batch_id), [os.fsencode(record.path) for record in records])
         metadata_list = {}
+    elif not isinstance(metadata_list, dict):
+        raise ArgumentError("metadata_list is a list of tracks")
     else:
         records = [TrackRecord.from_message(message) for message in metadata_list["tracks"]]
     entities = group(records)

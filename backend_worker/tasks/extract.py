@@ -12,10 +12,11 @@ from backend_worker.celery_app import app
 from backend_worker.config import get_config
 from backend_worker.library.artwork.store import CoverStore
 from backend_worker.library.model import FailedFile, TrackRecord
-from backend_worker.library.tags import UnreadableFile, read_track
+from backend_worker.library.tags import FileOutOfReachError, UnreadableFile, read_track
 from backend_worker.library.walk import LONGEST_PATH
 from backend_worker.progress import figures
 from backend_worker.storage import batches
+from backend_worker.storage.maintenance import READ_AGAIN
 from backend_worker.tasks.arguments import as_paths
 from backend_worker.tasks.base import BatchTask, send
 from backend_worker.tasks.delivery import counted_delivery
@@ -109,6 +110,9 @@ def read_files(file_paths: Sequence[str]) -> tuple[list[TrackRecord], list[Faile
         except FileNotFoundError:
             ignored += 1
             continue
+        except FileOutOfReachError as error:
+            # the next scan tries again: an unplugged disk leaves the file as it was
+            result = FailedFile(path, before.st_size, READ_AGAIN, str(error))
         except UnreadableFile as error:
             result = FailedFile(*facts, str(error))
         except _ReadingTookTooLongError:

@@ -10,6 +10,7 @@ from backend_worker.library.model import EntityBatch, FailedFile
 from backend_worker.progress import events
 from backend_worker.storage import scans
 from backend_worker.storage.insert import insert_batch
+from backend_worker.tasks.arguments import ArgumentError
 from backend_worker.tasks.base import BatchTask, send
 from backend_worker.tasks.followup import end_scan_if_done, follow_up
 from backend_worker.tasks.pending import note_tracks
@@ -41,7 +42,12 @@ def direct_batch(insertion_data: dict[str, Any]) -> None:
         insertion_data: ``batch_id``, ``artists``, ``albums``, ``tracks`` (as
             ``batch.process_entities`` sends them), ``failures``, ``ignored``. Tracks in the
             flat shape of the earlier system are sent to be grouped first.
+
+    Raises:
+        ArgumentError: the data are no dictionary.
     """
+    if not isinstance(insertion_data, dict):
+        raise ArgumentError("insertion_data is a dictionary")
     batch_id = str(insertion_data.get("batch_id") or f"client-{app.current_task.request.id}")
     tracks = insertion_data.get("tracks", [])
     if tracks and "record" not in tracks[0]:

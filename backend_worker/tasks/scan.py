@@ -15,6 +15,7 @@ from backend_worker.library.tags import AUDIO_EXTENSIONS
 from backend_worker.library.walk import RootUnusableError, Walk
 from backend_worker.progress import events, figures
 from backend_worker.storage import batches, scans, walks
+from backend_worker.tasks.arguments import ArgumentError, as_ids
 from backend_worker.tasks.base import PipelineTask, send
 from backend_worker.tasks.followup import end_scan_if_done
 from backend_worker.tasks.pending import ask_for_vectors
@@ -36,6 +37,7 @@ class DiscoveryTask(PipelineTask):
         self, exc: BaseException, task_id: str, args: Any, kwargs: Any, einfo: Any
     ) -> None:
         """End the scan; nothing in the library changes."""
+        super().on_failure(exc, task_id, args, kwargs, einfo)
         scan_id = scans.of_task(task_id)
         if scan_id is not None:
             scans.abandon(scan_id, f"internal error: {type(exc).__name__}: {exc}")
@@ -56,11 +58,11 @@ def discovery(self: PipelineTask, directory: str, progress_callback: object = No
         progress_callback: ignored; clients of the earlier system may send one.
 
     Raises:
-        ValueError: the directory is empty.
+        ArgumentError: the directory is empty or no text.
     """
     del progress_callback
-    if not directory:
-        raise ValueError("scan.discovery needs a folder, not an empty text")
+    if not directory or not isinstance(directory, str):
+        raise ArgumentError("scan.discovery needs a folder")
     root = os.path.abspath(os.fsencode(directory))
     try:
         scan_id = scans.begin(root, self.request.id)
@@ -80,7 +82,8 @@ def discovery(self: PipelineTask, directory: str, progress_callback: object = No
 @app.task(name="scan.finish", base=PipelineTask)
 def finish(scan_id: int) -> None:
     """End the scan if nothing of it is under way; otherwise the last batch will."""
-    end_scan_if_done(int(scan_id))
+    for number in as_ids(scan_id):
+        end_scan_if_done(number)
 
 
 class _Discovery:

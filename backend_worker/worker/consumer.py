@@ -7,8 +7,8 @@ import time
 from typing import Any
 
 from celery.worker import state
-from celery.worker.consumer import Consumer
 
+from backend_worker.worker.messages import TolerantConsumer
 from backend_worker.worker.systemd import notifier
 
 logger = logging.getLogger(__name__)
@@ -19,7 +19,7 @@ LONGEST_PAUSE_SECONDS = 5
 SAY_AGAIN_SECONDS = 60.0
 
 
-class LibraryConsumer(Consumer):
+class LibraryConsumer(TolerantConsumer):
     """Tells systemd and the log, in one line each, how it stands with Redis."""
 
     def on_ready(self) -> None:

@@ -17,19 +17,16 @@ from backend_worker.celery_app import app
 from backend_worker.config import get_config, redact
 from backend_worker.queues import QUEUE_NAMES
 from backend_worker.worker import logs, systemd
-from backend_worker.worker.recovery import (
-    GiveBackAfterReconnect,
-    GiveBackOrphans,
-    RememberingQoS,
-)
+from backend_worker.worker.messages import TolerantChannel
+from backend_worker.worker.recovery import GiveBackAfterReconnect, GiveBackOrphans, LookAfterWork
 from backend_worker.worker.telling import Tell
 
 logger = logging.getLogger(__name__)
 
 app.steps["worker"].add(GiveBackOrphans)
 app.steps["worker"].add(Tell)
-app.steps["consumer"].add(GiveBackAfterReconnect)
-redis_transport.Channel.QoS = RememberingQoS
+app.steps["consumer"].update((GiveBackAfterReconnect, LookAfterWork))
+redis_transport.Transport.Channel = TolerantChannel
 
 
 def _empty_pipes(pool: Any, _original: Any = AsynPool._help_stuff_finish) -> None:

@@ -16,8 +16,10 @@ from celery import bootsteps
 from celery.worker import state
 from kombu.exceptions import OperationalError
 from kombu.transport import redis as redis_transport
+from kombu.transport import virtual
 from kombu.utils.encoding import bytes_to_str
 
+from backend_worker.queues import TASK_QUEUE
 from backend_worker.worker.systemd import notifier
 
 if TYPE_CHECKING:
@@ -27,6 +29,9 @@ logger = logging.getLogger(__name__)
 
 PING_SECONDS = 1.0
 RETRY_SECONDS = 2.0
+# Between two looks for what is left of a scan, while there is nothing to do.
+LOOK_SECONDS = 20.0
+_SCANNING = {"scan", "extract", "batch", "insert"}
 _AWAY = (OperationalError, redis.exceptions.RedisError, OSError)
 
 
@@ -64,7 +69,11 @@ class RememberingQoS(redis_transport.QoS):
     def append(self, message: Any, delivery_tag: str) -> None:
         """Record that a message was taken."""
         self.taken.add(delivery_tag)
-        super().append(message, delivery_tag)
+        try:
+            super().append(message, delivery_tag)
+        except redis.exceptions.OutOfMemoryError:
+            # Redis has handed it out and has no room for the record. Working on it makes room.
+            virtual.QoS.append(self, message, delivery_tag)
 
     def ack(self, delivery_tag: str) -> None:
         """Remove a message that is dealt with."""
@@ -113,6 +122,37 @@ class GiveBackAfterReconnect(bootsteps.StartStopStep):
             _resume_scans(consumer.app, producer=consumer.app.amqp.Producer(channel))
         except OperationalError as error:
             raise ConnectionError(str(error)) from error
+
+
+class LookAfterWork(bootsteps.StartStopStep):
+    """Has a look at scans when there is nothing to do any more after there was.
+
+    Redis may have been emptied, or have refused a message, without the worker noticing.
+    """
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def __init__(self, consumer: Any, **kwargs: Any) -> None:
+        super().__init__(consumer, **kwargs)
+        self._looked_at = 0
+
+    def start(self, consumer: Any) -> None:
+        """Look every now and then; the timer ends with the connection."""
+        consumer.timer.call_repeatedly(LOOK_SECONDS, self._look, (consumer,))
+
+    def _look(self, consumer: Any) -> None:
+        done = sum(
+            count for name, count in state.total_count.items() if TASK_QUEUE.get(name) in _SCANNING
+        )
+        if RememberingQoS.taken or done == self._looked_at:
+            return
+        producer = consumer.app.amqp.Producer(consumer.connection.default_channel)
+        try:
+            _resume_scans(consumer.app, producer=producer)
+        except _AWAY as error:
+            logger.debug("scans are not looked after: %s", error)
+        else:
+            self._looked_at = done
 
 
 def give_back_orphans(app: Any) -> int:

@@ -1,7 +1,6 @@
 """Kills at any moment of a scan: what ends up in the database is what an undisturbed one leaves."""
 
 import contextlib
-import fnmatch
 import functools
 import json
 import os
@@ -14,96 +13,28 @@ import pytest
 
 from backend_worker.celery_app import app
 from backend_worker.cli.scan import start_scan
-from backend_worker.library.sample import make_library
 from backend_worker.progress.connection import redis_client
 from backend_worker.storage import batches, scans
-from backend_worker.storage.connection import close_process_connection
 from backend_worker.storage.walks import WalkCounts
 from backend_worker.tasks import broker
 from backend_worker.tasks.delivery import count_delivery, counted_delivery
+from tests.support.disturbance import (
+    BATCH,
+    adds_up,
+    check,
+    children,
+    cut_the_power,
+    kill,
+    kill_all,
+    ordinary_files,
+    started,
+    wait_for_stored,
+    wait_for_walk,
+)
 
-TRACKS = 600
-BATCH = 10
 STOP_SECONDS = 20
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def sample(tmp_path_factory):
-    root = str(tmp_path_factory.mktemp("sample") / "music")
-    make_library(root, tracks=TRACKS, processes=2)
-    return root
-
-
-@pytest.fixture(scope="module")
-def undisturbed(servers, sample):
-    """Figures and library of a scan that nothing disturbed."""
-    from tests.support import lab
-
-    lab.empty()
-    with started(servers, lab):
-        status = lab.scan(sample)
-        lab.settle()
-        return figures(status), lab.snapshot()
-
-
-def started(servers, lab, **settings):
-    return lab.running_worker(
-        servers,
-        BACKEND_WORKER_SETTLE_SECONDS=0,
-        BACKEND_WORKER_BATCH_SIZE=BATCH,
-        BACKEND_WORKER_AUTOSCALE_MAX=3,  # each of them imports scikit-learn
-        **settings,
-    )
-
-
-def figures(status):
-    return {
-        name: getattr(status, name)
-        for name in ("status", "found", "stored", "unchanged", "failed", "ignored", "moved", "gone")
-    }
-
-
-def adds_up(status):
-    return status.found == status.stored + status.unchanged + status.failed + status.ignored
-
-
-def children(process):
-    """Return the processes of a worker's pool."""
-    found = []
-    for name in filter(str.isdigit, os.listdir("/proc")):
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            with open(f"/proc/{name}/stat") as file:
-                parent = int(file.read().rpartition(")")[2].split()[1])
-            if parent == process.pid:
-                found.append(int(name))
-    return found
-
-
-def kill(*pids):
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-
-
-def wait_for_stored(lab, scan_id, part):
-    """Wait until this part of the library is stored."""
-    lab.wait_for(lambda: scans.get(scan_id).stored >= part * TRACKS, what=f"{part:.0%} of the scan")
-    assert scans.get(scan_id).active
-
-
-def wait_for_walk(lab, scan_id):
-    """Wait until the walk has sent some batches and not all."""
-    lab.wait_for(lambda: scans.get(scan_id).found >= 3 * BATCH, what="a walk")
-    assert not scans.get(scan_id).walk_ended
-
-
-def check(lab, scan_id, undisturbed):
-    status = lab.ended(scan_id)
-    lab.settle()
-    assert adds_up(status)
-    assert (figures(status), lab.snapshot()) == undisturbed
 
 
 def interrupted_scan(root):
@@ -122,15 +53,15 @@ def interrupted_scan(root):
 
 
 def test_killed_processes_lose_nothing(library, servers, sample, undisturbed):
-    with started(servers, library) as worker:
+    with started(servers) as worker:
         library.wait_for(library.worker_is_ready, what="a ready worker")
         scan_id = interrupted_scan(sample)
-        wait_for_walk(library, scan_id)
+        wait_for_walk(scan_id)
         kill(*children(worker))
         for part in (0.1, 0.3, 0.5, 0.7, 0.9):
-            wait_for_stored(library, scan_id, part)
+            wait_for_stored(scan_id, part)
             kill(*children(worker))
-        check(library, scan_id, undisturbed)
+        check(scan_id, undisturbed)
         assert worker.poll() is None
         # one died between the end of the scan and what follows; its batch is delivered again
         library.rows("UPDATE scan SET followed_up = false RETURNING id")
@@ -142,21 +73,6 @@ def kill_parent(worker, servers):
     """As the kernel's out-of-memory killer might: its processes stay and go on."""
     kill(worker.pid)
     worker.wait()
-
-
-def kill_all(worker, servers):
-    os.killpg(worker.pid, signal.SIGKILL)
-    worker.wait()
-
-
-def cut_the_power(worker, servers):
-    """PostgreSQL loses its last commits; Redis has written what it was sent."""
-    kill_all(worker, servers)
-    close_process_connection()
-    servers.postgres.stop(signal.SIGQUIT)
-    servers.redis.kill()
-    servers.postgres.start()
-    servers.redis.start()
 
 
 def stop(worker, servers):
@@ -174,18 +90,18 @@ def test_next_worker_goes_on_by_itself(library, servers, sample, undisturbed, di
     with contextlib.ExitStack() as workers:
 
         def next_worker():
-            return workers.enter_context(started(servers, library))
+            return workers.enter_context(started(servers))
 
         worker = next_worker()
         scan_id = start_scan(sample)
-        wait_for_walk(library, scan_id)
+        wait_for_walk(scan_id)
         disturbances[0](worker, servers)
         for part, disturb in zip((0.4, 0.95), disturbances[1:], strict=True):
             worker = next_worker()
-            wait_for_stored(library, scan_id, part)
+            wait_for_stored(scan_id, part)
             disturb(worker, servers)
         next_worker()
-        check(library, scan_id, undisturbed)
+        check(scan_id, undisturbed)
 
 
 def everything():
@@ -204,13 +120,13 @@ def what_followed_extraction():
 
 @pytest.mark.parametrize("lost", [everything, what_followed_extraction])
 def test_scan_goes_on_when_redis_has_lost(library, servers, sample, undisturbed, lost):
-    with started(servers, library) as worker:
+    with started(servers) as worker:
         scan_id = start_scan(sample)
-        wait_for_stored(library, scan_id, 0.3)
+        wait_for_stored(scan_id, 0.3)
         kill_all(worker, servers)
     lost()
-    with started(servers, library):
-        check(library, scan_id, undisturbed)
+    with started(servers):
+        check(scan_id, undisturbed)
 
 
 # Read by the worker's interpreter before anything of ours: some files kill or keep who opens them.
@@ -262,11 +178,6 @@ class Traps:
         return len(self.sprung()) > number
 
 
-def ordinary_files(root):
-    paths = (os.path.join(folder, name) for folder, _, names in os.walk(root) for name in names)
-    return sorted(path for path in paths if fnmatch.fnmatch(path, "*/[0-9]*.mp3"))
-
-
 def test_files_that_kill_or_keep_their_reader_are_found(
     library, servers, sample, undisturbed, traps
 ):
@@ -275,7 +186,7 @@ def test_files_that_kill_or_keep_their_reader_are_found(
     cover = next(str(path) for path in sorted(Path(sample).rglob("cover.jpg")))
     traps.set(kill=[*killing, cover], keep=[keeping])
     settings = {"BACKEND_WORKER_READ_TIMEOUT_SECONDS": 1, "BACKEND_WORKER_MAX_DELIVERIES": 1}
-    with started(servers, library, **settings, **traps.settings):
+    with started(servers, **settings, **traps.settings):
         status = library.scan(sample)
         library.settle()
         assert status.failed == undisturbed[0]["failed"] + 3
@@ -318,10 +229,10 @@ def test_stop_of_the_worker_is_not_taken_for_a_crash(library, servers, sample, t
     settings = traps.settings | {"BACKEND_WORKER_SOFT_SHUTDOWN_TIMEOUT": 1}
     for disturb in (kill_all, stop, kill_all):
         sprung = len(traps.sprung())
-        with started(servers, library, **settings) as worker:
+        with started(servers, **settings) as worker:
             library.wait_for(functools.partial(traps.sprung_since, sprung), what="the reading")
             disturb(worker, servers)
-    with started(servers, library):
+    with started(servers):
         status = library.ended(scan_id)
     assert (status.stored, status.failed) == (1, 0)
 

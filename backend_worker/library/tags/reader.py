@@ -17,7 +17,7 @@ from mutagen.wave import WAVE
 from backend_worker.library.model import TrackRecord
 from backend_worker.library.tags import clean
 from backend_worker.library.tags.audio import audio_fields, header_replaygain
-from backend_worker.library.tags.errors import UnreadableFile
+from backend_worker.library.tags.errors import FileOutOfReachError, UnreadableFile
 from backend_worker.library.tags.fields import fields_of
 from backend_worker.library.tags.fingerprint import fingerprint_of, read_chunks
 from backend_worker.library.tags.kinds import Kind, kind_of, kind_to_try, why_not_audio
@@ -76,8 +76,8 @@ def read_track(
 
     Raises:
         FileNotFoundError: the file is gone.
-        UnreadableFile: the file is empty, damaged, no audio or of no known kind, or the
-            system cannot read it.
+        UnreadableFile: the file is empty, damaged, no audio or of no known kind.
+        FileOutOfReachError: the system cannot read it.
     """
     with _system_errors(), open(path, "rb") as file:
         if size == 0:
@@ -108,7 +108,7 @@ def _system_errors() -> Iterator[None]:
     except NotADirectoryError as error:
         raise FileNotFoundError(*error.args) from error
     except OSError as error:
-        raise UnreadableFile(f"cannot be read: {error.strerror or error}") from error
+        raise FileOutOfReachError(f"cannot be read: {error.strerror or error}") from error
 
 
 def _load(file: BinaryIO, path: str, size: int, chunks: tuple[bytes, ...]) -> _Opened:
@@ -149,12 +149,14 @@ def _open(kind: Kind, file: BinaryIO, path: str, head: bytes) -> FileType:
 
     Raises:
         UnreadableFile: it cannot.
+        FileOutOfReachError: the system cannot.
     """
     try:
         read = kind.reader(file, **kind.options)
         getattr(read.info, "length", None)  # of DSF a property, which may divide by zero
     except Exception as error:
         _raise_foreign(error)
+        _raise_out_of_reach(error)
         raise UnreadableFile(_reason(error, path, head)) from error
     return read
 
@@ -175,6 +177,7 @@ def _try(read: Callable[[], Tags], file: BinaryIO) -> Tags | None:
         return read()
     except Exception as error:
         _raise_foreign(error)
+        _raise_out_of_reach(error)
         return None
 
 
@@ -206,14 +209,18 @@ def _raise_foreign(error: BaseException) -> None:
         seen = seen.__cause__ or seen.__context__
 
 
-def _reason(error: Exception, path: str, head: bytes) -> str:
-    """Return the sentence for what mutagen raised."""
+def _raise_out_of_reach(error: BaseException) -> None:
+    """Raise if an exception in the chain is the system's."""
     seen: BaseException | None = error
     while seen is not None:
         # mutagen itself seeks before the start of short files (EINVAL)
         if isinstance(seen, OSError) and seen.errno not in (None, errno.EINVAL):
-            return f"cannot be read: {os.strerror(seen.errno)}"
+            raise FileOutOfReachError(f"cannot be read: {os.strerror(seen.errno)}") from error
         seen = seen.__cause__ or seen.__context__
+
+
+def _reason(error: Exception, path: str, head: bytes) -> str:
+    """Return the sentence for what mutagen raised."""
     if not head.strip(b"\0"):
         return _unknown(head)
     words = clean.text(str(error).replace(repr(path), "the file"), _REASON_LIMIT) or ""

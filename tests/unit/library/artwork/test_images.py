@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -205,7 +205,6 @@ def test_a_truncated_jpeg_is_refused_although_its_header_is_whole(part):
 WHOLE = {form: picture((40, 30), form=form) for form in ("JPEG", "PNG", "GIF", "WEBP", "BMP")}
 
 
-@settings(deadline=None)
 @given(form=st.sampled_from(sorted(WHOLE)), data=st.data())
 def test_damage_anywhere_is_unusable_or_harmless(form, data):
     damaged = bytearray(WHOLE[form])

@@ -146,7 +146,7 @@ def scratch(tmp_path_factory):
 
 
 @pytest.mark.parametrize("template", sorted(TEMPLATES))
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_damaged_file_gives_a_clean_record_or_a_reason(scratch, template, data):
     content = bytearray(TEMPLATES[template].read_bytes())

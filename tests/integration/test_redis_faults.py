@@ -1,0 +1,113 @@
+"""Redis restarts empty, is emptied, is full, cannot write: the scan ends as if nothing had been."""
+
+import shutil
+import signal
+import time
+
+import pytest
+
+from backend_worker.celery_app import app
+from backend_worker.cli.scan import start_scan
+from backend_worker.progress.connection import redis_client
+from backend_worker.storage import scans
+from tests.support.disks import Ballast, mounted
+from tests.support.disturbance import check, started, wait_for_stored
+
+pytestmark = pytest.mark.slow
+
+SOON = 20
+
+
+def restart_empty(redis):
+    redis.stop()
+    shutil.rmtree(redis.folder / "appendonlydir")
+    redis.start()
+
+
+def test_redis_that_comes_back_empty(library, servers, sample, undisturbed):
+    with started(servers) as worker:
+        scan_id = start_scan(sample)
+        for part in (0.2, 0.6):
+            wait_for_stored(scan_id, part)
+            restart_empty(servers.redis)
+        check(scan_id, undisturbed)
+        assert worker.poll() is None
+
+
+def test_redis_that_is_emptied_unnoticed(library, servers, sample, undisturbed):
+    with started(servers) as worker:
+        scan_id = start_scan(sample)
+        wait_for_stored(scan_id, 0.3)
+        redis_client().flushall()
+        check(scan_id, undisturbed)
+        assert worker.poll() is None
+
+
+def test_redis_whose_memory_is_full(library, servers, sample, undisturbed):
+    with started(servers) as worker:
+        scan_id = start_scan(sample)
+        wait_for_stored(scan_id, 0.3)
+        redis_client().config_set("maxmemory", 1)
+        time.sleep(3)
+        redis_client().config_set("maxmemory", 0)
+        check(scan_id, undisturbed, 120)
+        assert worker.poll() is None
+
+
+@pytest.fixture
+def small_disk(servers):
+    """Redis on a disk of its own."""
+    servers.redis.stop()
+    try:
+        with mounted(servers.redis.folder, "24m") as folder:
+            servers.redis.start()
+            yield Ballast(folder)
+            servers.redis.stop()
+    finally:
+        servers.redis.start()
+
+
+def refuses():
+    return redis_client().info("persistence")["aof_last_write_status"] != "ok"
+
+
+def test_redis_whose_disk_is_full(small_disk, library, servers, sample, undisturbed):
+    with started(servers) as worker:
+        scan_id = start_scan(sample)
+        wait_for_stored(scan_id, 0.3)
+        small_disk.fill()
+        library.wait_for(refuses, what="a Redis that cannot write")
+        time.sleep(3)
+        small_disk.drop()
+        check(scan_id, undisturbed, 120)
+        assert worker.poll() is None
+
+
+def test_stop_while_redis_is_away_takes_seconds_and_loses_nothing(
+    library, servers, sample, undisturbed
+):
+    with started(servers) as worker:
+        scan_id = start_scan(sample)
+        wait_for_stored(scan_id, 0.3)
+        servers.redis.stop()
+        try:
+            time.sleep(1)
+            worker.send_signal(signal.SIGTERM)
+            worker.wait(SOON)
+        finally:
+            servers.redis.start()
+    with started(servers):
+        check(scan_id, undisturbed)
+
+
+def test_clock_that_was_set_back_does_not_keep_a_task_that_is_to_be_tried_again(
+    library, servers, sample, undisturbed
+):
+    """A Pi without a clock of its own starts with the time of its last shutdown."""
+    scan_id = start_scan(sample)
+    redis_client().delete("scan")
+    [scan] = scans.active()
+    options = {"task_id": scan.task_id, "retries": 1, "countdown": 3600}
+    app.send_task("scan.discovery", [sample], **options)
+    with started(servers):
+        check(scan_id, undisturbed)
