@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 # Redis is asked from within the event loop: rather no answer than a late one.
 REDIS_SECONDS = 0.5
+REST_SECONDS = 10.0  # after it did not answer
 # Batches end in bursts; the rate is that of several.
 RATE_SECONDS = 20.0
 SCALE_EVENTS_TOLD = 20
@@ -93,6 +94,7 @@ class Sampler:
         self._clock = clock
         self._client = impatient_client(REDIS_SECONDS)
         self._rates: dict[int, Rate] = {}
+        self._rests_until = float("-inf")
         self.last: Sample | None = None
 
     def has_work(self) -> bool:
@@ -101,13 +103,7 @@ class Sampler:
 
     def sample(self) -> Sample:
         """Look at the processes, the queues and the scans; never raises for want of Redis."""
-        queued: int | None
-        try:
-            queued = sum(broker.queue_lengths(self._client).values())
-            running = figures.running(self._client)
-        except Exception as error:
-            logger.debug("queues and scans not looked at: %s", error)
-            queued, running = None, []
+        queued, running = self._ask_redis()
         reserved = len(celery_state.reserved_requests)
         active = len(celery_state.active_requests)
         self._rates = {
@@ -128,6 +124,17 @@ class Sampler:
             ),
         )
         return self.last
+
+    def _ask_redis(self) -> tuple[int | None, list[figures.Figures]]:
+        if self._clock() < self._rests_until:
+            return None, []
+        try:
+            queued = sum(broker.queue_lengths(self._client).values())
+            return queued, figures.running(self._client)
+        except Exception as error:
+            self._rests_until = self._clock() + REST_SECONDS
+            logger.debug("queues and scans not looked at: %s", error)
+            return None, []
 
 
 def process_limits(worker: Any) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import redis.exceptions
@@ -23,7 +24,7 @@ from backend_worker.queues import TASK_QUEUE
 from backend_worker.worker.systemd import notifier
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +59,19 @@ class GiveBackOrphans(bootsteps.StartStopStep):
                 return
 
 
+@contextmanager
+def _sign_of_life() -> Iterator[None]:
+    """Feed the watchdog after a failure: a silent Redis took its whole time-out.
+
+    As many messages as there are processes may wait for theirs in one turn of the event loop.
+    """
+    try:
+        yield
+    except _AWAY:
+        notifier().ping()
+        raise
+
+
 class RememberingQoS(redis_transport.QoS):
     """kombu's record of taken messages, and which of all workers' are this worker's own.
 
@@ -77,12 +91,14 @@ class RememberingQoS(redis_transport.QoS):
 
     def ack(self, delivery_tag: str) -> None:
         """Remove a message that is dealt with."""
-        super().ack(delivery_tag)
+        with _sign_of_life():
+            super().ack(delivery_tag)
         self.taken.discard(delivery_tag)
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
         """Remove a message that is refused."""
-        super().reject(delivery_tag, requeue=requeue)
+        with _sign_of_life():
+            super().reject(delivery_tag, requeue=requeue)
         self.taken.discard(delivery_tag)
 
     def restore_by_tag(

@@ -23,8 +23,8 @@ TICK_SECONDS = 2.0
 # Without work nothing changes: a look now and then is enough.
 IDLE_LOOK_SECONDS = 30.0
 PROGRESS_SECONDS = 60.0
-# Three pings in the time that the watchdog allows for one.
-PINGS = 3
+# In the time that the watchdog allows for one: the loop may be held up just before the next.
+PINGS = 5
 
 
 class Tell(bootsteps.StartStopStep):

@@ -10,6 +10,7 @@ pytest.importorskip("jinja2", reason="renders the unit templates")
 pytest.importorskip("yaml", reason="reads the roles' defaults")
 
 from backend_worker.config import Config
+from backend_worker.worker.telling import PINGS
 from tests.unit.systemd.rendering import render, settings, variables
 
 ANALYZE = shutil.which("systemd-analyze")
@@ -102,9 +103,10 @@ def test_it_is_active_when_it_consumes_and_restarted_when_it_hangs():
     assert unit["Type"] == ["notify"]
     assert unit["NotifyAccess"] == ["main"]
     assert number(unit["TimeoutStartSec"][0]) >= 60
-    # a Redis that does not answer may hold up the event loop for two time-outs; three pings a turn
-    silence = 2 * Config().redis_socket_timeout
-    assert number(unit["WatchdogSec"][0]) * 2 / 3 >= silence
+    # a Redis that does not answer may hold up the event loop for a time-out of each process
+    watchdog = number(unit["WatchdogSec"][0])
+    silence = Config().autoscale_max * Config().redis_socket_timeout
+    assert watchdog - watchdog / PINGS >= 1.5 * silence
 
 
 def test_servers_of_this_board_are_waited_for_and_their_restart_is_survived():
