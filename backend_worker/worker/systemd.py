@@ -23,6 +23,7 @@ SOCKET_VARIABLE = "NOTIFY_SOCKET"
 VARIABLES = (SOCKET_VARIABLE, "WATCHDOG_USEC", "WATCHDOG_PID")
 # How much more time is asked for at once while the worker starts or stops.
 EXTENSION_SECONDS = 60.0
+LONGEST_START_SECONDS = 600.0
 
 
 class Notifier:
@@ -44,6 +45,7 @@ class Notifier:
         self._stops = False
         self._status = ""
         self._waits_since: float | None = None
+        self._waits_until = 0.0
 
     def ready(self) -> None:
         """Say that the worker consumes (again); repeated with the pings until it was sent."""
@@ -65,14 +67,16 @@ class Notifier:
         """Say that the worker is alive, and waits for a server; to be called every few seconds.
 
         While it starts, each call asks for more time: a server that is slow to start is no
-        reason to be killed by ``TimeoutStartSec=``.
+        reason to be killed by ``TimeoutStartSec=``. But not for ever: whoever started the unit
+        is to learn that it does not run. systemd tries again then.
         """
         if self._waits_since is None:
             self._waits_since = time.time()
+            self._waits_until = time.monotonic() + LONGEST_START_SECONDS
         since = time.strftime("%H:%M", time.localtime(self._waits_since))
         self._status = f"waiting for {what} since {since}"
         message = {"STATUS": self._status, "WATCHDOG": "1"}
-        if not self.consumes:
+        if not self.consumes and time.monotonic() < self._waits_until:
             message["EXTEND_TIMEOUT_USEC"] = _microseconds(EXTENSION_SECONDS)
         self.send(**message)
 

@@ -5,6 +5,7 @@ import socket
 
 import pytest
 
+from backend_worker.worker import systemd
 from backend_worker.worker.systemd import EXTENSION_SECONDS, Notifier, forget_in_child
 
 
@@ -70,6 +71,15 @@ def test_waiting_asks_for_time_until_it_consumes(listener):
     notifier.ready()
     notifier.waiting("Redis")
     assert "EXTEND_TIMEOUT_USEC" not in received(listener)[-1]
+
+
+def test_waiting_does_not_ask_for_time_for_ever(listener, monkeypatch):
+    monkeypatch.setattr(systemd, "LONGEST_START_SECONDS", 0)
+    notifier = notifier_for(listener)
+    notifier.waiting("Redis")
+    [message] = received(listener)
+    assert "STATUS" in message
+    assert "EXTEND_TIMEOUT_USEC" not in message
 
 
 def test_stopping_is_said_once_with_the_time_it_takes(listener):
