@@ -113,8 +113,9 @@ def _facts(worker: dict[str, Any]) -> dict[str, str]:
         "processes": f"{worker['processes']} of {worker['min_processes']} to "
         f"{worker['max_processes']}, {worker['busy_processes']} busy",
         "tasks done": f"{worker['tasks_done']:,} in {output.duration(worker['uptime_seconds'])}",
-        "memory": _memory(worker),
     }
+    if memory := _memory(worker):
+        facts["memory"] = memory
     if worker["cpu_seconds"] is not None:
         facts["processor time"] = output.duration(worker["cpu_seconds"])
     if worker["temperature_c"] is not None:
@@ -125,10 +126,15 @@ def _facts(worker: dict[str, Any]) -> dict[str, str]:
         facts["waiting for"] = ", ".join(waiting)
     for scan in worker["scans"]:
         facts[f"scan {scan['scan_id']}"] = _how_far(scan)
-    for change in worker["scale_history"][-SCALE_EVENTS_SHOWN:]:
-        when = datetime.fromtimestamp(change["time"]).astimezone()
-        facts[f"at {when:%H:%M:%S}"] = f"{change['before']}→{change['after']}: {change['reason']}"
+    changes = worker["scale_history"][-SCALE_EVENTS_SHOWN:]
+    if changes:
+        facts["scale events"] = "\n".join(_scale_event(change) for change in changes)
     return facts
+
+
+def _scale_event(change: dict[str, Any]) -> str:
+    when = datetime.fromtimestamp(change["time"]).astimezone()
+    return f"{when:%H:%M:%S} {change['before']}→{change['after']}: {change['reason']}"
 
 
 def _memory(worker: dict[str, Any]) -> str:
@@ -136,9 +142,9 @@ def _memory(worker: dict[str, Any]) -> str:
     if worker["pss_bytes"] is not None:
         parts.append(f"{_mb(worker['pss_bytes'])} MB in all its processes")
     if worker["memory_bytes"] is not None:
-        high = worker["memory_high_bytes"]
-        limit = f" of {_mb(high)}" if high else ""
-        parts.append(f"{_mb(worker['memory_bytes'])}{limit} MB in its control group")
+        used, high = _mb(worker["memory_bytes"]), _mb(worker["memory_high_bytes"])
+        where = "the board" if worker["memory_of"] == "the board" else "its control group"
+        parts.append(f"{used} of {high} MB in {where}")
     return "; ".join(parts)
 
 

@@ -20,7 +20,7 @@ _OF_WORKER = (
     ("uptime_seconds", "gauge", "Seconds since its start.", "uptime_seconds"),
     ("cpu_seconds_total", "counter", "Processor time of the whole unit.", "cpu_seconds"),
     ("memory_pss_bytes", "gauge", "Memory of parent and children (PSS).", "pss_bytes"),
-    ("memory_bytes", "gauge", "Memory that the control group cannot give back.", "memory_bytes"),
+    ("memory_bytes", "gauge", "Memory in use, of the unit or else of the board.", "memory_bytes"),
     (
         "memory_high_bytes",
         "gauge",
@@ -78,7 +78,12 @@ def text(report: Mapping[str, Any]) -> str:
             ],
         ),
         *(
-            _metric(f"library_{name}", "gauge", f"In the library: {name}.", [({}, value)])
+            _metric(
+                f"library_{name}",
+                "gauge",
+                f"In the library: {name.replace('_', ' ')}.",
+                [({}, value)],
+            )
             for name, value in report["library"].items()
         ),
     ]

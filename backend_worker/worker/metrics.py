@@ -38,6 +38,7 @@ SCALE_EVENTS_TOLD = 20
 BOARD_FIGURES = (
     "memory_bytes",
     "memory_high_bytes",
+    "memory_of",
     "memory_pressure",
     "cpu_pressure",
     "temperature_c",
