@@ -96,7 +96,7 @@ def test_what_is_to_be_expected_is_one_line_and_a_scan_one_for_each_phase(
     assert re.search("<4>.*waits and tries again: PostgreSQL is not available", text)
     assert text.count("PostgreSQL is not available") <= 2 * 4, "once a minute for each process"
     assert re.search(r"<3>.*exited prematurely: signal 9", text)
-    assert re.search("<3>.*Can't decode message body", text)
+    assert re.search("<3>.*a message of queue 'maintenance' is dropped: it cannot be decoded", text)
     # all but what Python and Celery write past the log carries a priority for the journal
     past_the_log = ("worker: ", "SecurityWarning", "superuser", "absolutely", "Please", "User")
     for line in lines:
