@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import gc
+import importlib
 import logging
 import pickle
 from contextlib import suppress
@@ -22,6 +25,12 @@ from backend_worker.worker.recovery import GiveBackAfterReconnect, GiveBackOrpha
 from backend_worker.worker.telling import Tell
 
 logger = logging.getLogger(__name__)
+
+PRELOADED = (
+    "celery.backends.redis",
+    "encodings.latin_1",  # ID3 tags
+    "encodings.utf_16",
+)
 
 app.steps["worker"].add(GiveBackOrphans)
 app.steps["worker"].add(Tell)
@@ -45,13 +54,31 @@ def _set_up_logging(**_: Any) -> None:
 
 
 @signals.worker_init.connect
-def _freeze(**_: Any) -> None:
-    """Keep the collector off what the task modules brought along, before children are forked.
+def _preload(**_: Any) -> None:
+    """Import what each process would import with its first tasks, so that they share it."""
+    for name in PRELOADED:
+        importlib.import_module(name)
 
-    They share those pages with the parent then: a collection in a child would write to each
-    object's header and so copy its page.
+
+@signals.worker_before_create_process.connect
+def _tidy_memory(**_: Any) -> None:
+    """Before the first fork, lay aside what was imported, and give back what that left over.
+
+    The processes share those pages with the parent then: a collection in one of them would
+    write to each object's header and so copy its page. Not before later forks: what is frozen
+    is never collected, and a worker of months forks thousands of times.
     """
+    signals.worker_before_create_process.disconnect(_tidy_memory)
     gc.collect()
+    gc.freeze()
+    with contextlib.suppress(AttributeError):  # another C library than glibc
+        # compiling leaves some 10 MB where Python's cache of compiled modules cannot be written
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+@signals.worker_process_init.connect
+def _leave_the_parents_objects(**_: Any) -> None:
+    """Keep the collector of a new process off what it inherited, however late it was forked."""
     gc.freeze()
 
 
