@@ -21,18 +21,23 @@ def check_redis() -> None:
     Raises:
         redis.RedisError: Redis does not answer.
     """
+    with impatient_client(_CHECK_SECONDS) as client:
+        client.ping()
+
+
+def impatient_client(seconds: float) -> redis.Redis:
+    """Return a client of its own that gives up after some seconds, without another try."""
     import redis  # noqa: PLC0415 - as below
     from redis.backoff import NoBackoff  # noqa: PLC0415
     from redis.retry import Retry  # noqa: PLC0415
 
-    client = redis.Redis.from_url(
+    return redis.Redis.from_url(
         get_config().redis_client_url,
-        socket_timeout=_CHECK_SECONDS,
-        socket_connect_timeout=_CHECK_SECONDS,
+        decode_responses=True,
+        socket_timeout=seconds,
+        socket_connect_timeout=seconds,
         retry=Retry(NoBackoff(), 0),
     )
-    with client:
-        client.ping()
 
 
 def redis_client() -> redis.Redis:

@@ -17,17 +17,22 @@ from backend_worker.queues import QUEUE_NAMES
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    import redis
+
 # kombu keeps what was taken and not yet acknowledged in this hash
 UNACKED_KEY = "unacked"
 
 
-def queue_lengths() -> dict[str, int]:
+def queue_lengths(client: redis.Redis | None = None) -> dict[str, int]:
     """Return the number of waiting messages of each queue, whatever priority they were sent with.
+
+    Args:
+        client: instead of this process's own, whose time-outs are long.
 
     Raises:
         redis.RedisError: Redis is away.
     """
-    pipeline = redis_client().pipeline(transaction=False)
+    pipeline = (client or redis_client()).pipeline(transaction=False)
     for name in QUEUE_NAMES:
         for step in PRIORITY_STEPS:
             pipeline.llen(f"{name}{Channel.sep}{step}" if step else name)

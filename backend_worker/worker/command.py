@@ -20,7 +20,7 @@ def worker_arguments(config: Config) -> list[str]:
     return [
         "worker",
         f"--autoscale={config.autoscale_max},{config.autoscale_min}",
-        # served in this order (queue_order_strategy: priority)
+        # served in this order (worker/fairness.py)
         f"--queues={','.join(QUEUE_NAMES)}",
         f"--hostname={NODE_NAME}@%h",
         f"--loglevel={config.log_level}",
