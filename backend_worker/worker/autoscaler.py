@@ -169,9 +169,10 @@ class LibraryAutoscaler(Autoscaler):
             self._tick_later()
 
     def _waiting(self, now: float) -> int:
-        # With a process to spare nothing waits, and with all of them there is nothing to gain.
-        needed = self.processes <= self.qty < self.max_concurrency
-        return self._redis.waiting(now) if needed else 0
+        # With as many tasks as processes may be, there is nothing to gain; without any for a
+        # while, and now with fewer than processes, nothing waits.
+        at_work = now - self._worked_at < self._limits.idle_seconds or self.processes <= self.qty
+        return self._redis.waiting(now) if at_work and self.qty < self.max_concurrency else 0
 
     def _apply(self, processes: int) -> None:
         more = processes - self.processes
