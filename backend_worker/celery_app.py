@@ -38,7 +38,8 @@ def celery_settings(config: Config) -> dict[str, object]:
     transport = {
         # Above the task limit, or a long task would be delivered again while it runs.
         "visibility_timeout": config.visibility_timeout,
-        "queue_order_strategy": "priority",  # the order of the queue table
+        # the order of the queue table, and each in its turn
+        "queue_order_strategy": "backend_worker.worker.fairness:TurnCycle",
         "socket_timeout": config.redis_socket_timeout,
         "socket_connect_timeout": config.redis_socket_timeout,
         "socket_keepalive": not config.redis_url.startswith("redis+socket"),
@@ -79,6 +80,7 @@ def celery_settings(config: Config) -> dict[str, object]:
         "task_time_limit": config.task_time_limit,
         "task_soft_time_limit": config.task_soft_time_limit,
         "worker_consumer": "backend_worker.worker.consumer:LibraryConsumer",
+        "worker_autoscaler": "backend_worker.worker.autoscaler:LibraryAutoscaler",
         "worker_prefetch_multiplier": 1,
         # Otherwise the autoscaler stays at one process after any reconnect while idle.
         "worker_enable_prefetch_count_reduction": False,

@@ -88,6 +88,43 @@ class Config:
     # the worker's processes
     autoscale_max: int = _setting(4, "most processes", low=1, high=64)
     autoscale_min: int = _setting(1, "fewest processes", low=1, high=64)
+    scale_down_after_seconds: float = _setting(
+        30.0, "seconds for which fewer processes must be enough before some go", low=0.1, high=86400
+    )
+    autoscale_memory_percent: float = _setting(
+        85.0,
+        "percent of the unit's MemoryHigh= (else of its limit, else of the board's memory) above "
+        "which there are fewer processes",
+        low=20,
+    )
+    autoscale_memory_pressure: float = _setting(
+        20.0, "percent of time waiting for memory above which there are fewer processes", low=1
+    )
+    autoscale_cpu_pressure: float = _setting(
+        90.0, "percent of time waiting for a processor above which there are fewer", low=1
+    )
+    autoscale_temperature_c: float = _setting(
+        75.0, "degrees Celsius above which there are fewer processes", low=20
+    )
+    autoscale_hold_seconds: float = _setting(
+        30.0,
+        "seconds for which nothing must be short before a process is added again; processes are "
+        "taken away at least a third of it apart",
+        low=0.1,
+        high=3600,
+    )
+    heavy_child_mib: int = _setting(
+        60, "MiB of its own above which an idle process is replaced by a fresh one", low=1
+    )
+    medium_turn_seconds: float = _setting(
+        10.0, "seconds after which a medium queue gets a turn before the high ones", low=0.1
+    )
+    low_turn_seconds: float = _setting(
+        30.0, "seconds after which a low queue gets a turn before the others", low=0.1
+    )
+    system_root: str = _setting(
+        "/", "folder that holds proc and sys, where memory, pressure and temperature are read"
+    )
     max_memory_per_child_mib: int = _setting(
         500, "MiB of peak RSS after which a process is replaced when its task ends", low=64
     )

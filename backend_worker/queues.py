@@ -16,9 +16,8 @@ class QueueSpec:
     tasks: tuple[str, ...]
 
 
-# In the order in which the worker serves them (`queue_order_strategy: priority` follows
-# the order of -Q): later stages before earlier ones, so that a scan's backlog stays small,
-# and high before medium before low.
+# In the order in which the worker serves them (worker/fairness.py): later stages before earlier
+# ones, so that a scan's backlog stays small, and high before medium before low.
 QUEUES: tuple[QueueSpec, ...] = (
     QueueSpec("insert", "database", "high", "one transaction per batch", ("insert.direct_batch",)),
     QueueSpec(

@@ -16,6 +16,8 @@ for _name in [name for name in os.environ if name.startswith("BACKEND_WORKER_")]
     del os.environ[_name]  # what a developer has set must not change what the tests see
 os.environ.update(_SERVERS.environment())
 os.environ["BACKEND_WORKER_COVER_ART_ARCHIVE"] = "no"  # tests speak to loopback alone
+# what is short on the machine that runs the tests must not change what they see
+os.environ["BACKEND_WORKER_SYSTEM_ROOT"] = str(_FOLDER / "no-board")
 
 # No test is timed: how long one takes says more of the machine than of us.
 hypothesis.settings.register_profile("untimed", deadline=None)

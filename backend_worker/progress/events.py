@@ -8,20 +8,26 @@ from __future__ import annotations
 import json
 import logging
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backend_worker.config import get_config
 from backend_worker.progress.connection import redis_client
 
+if TYPE_CHECKING:
+    import redis
+
 logger = logging.getLogger(__name__)
 
 
-def publish(kind: str, scan_id: int | None = None, **details: Any) -> None:
+def publish(
+    kind: str, scan_id: int | None = None, *, client: redis.Redis | None = None, **details: Any
+) -> None:
     """Append an event such as ``scan.finished`` to the bounded stream.
 
     Args:
         kind: ``<subject>.<what happened>``.
         scan_id: the scan that it belongs to.
+        client: instead of this process's own, whose time-outs are long.
         **details: JSON-able values.
     """
     config = get_config()
@@ -29,7 +35,7 @@ def publish(kind: str, scan_id: int | None = None, **details: Any) -> None:
     if scan_id is not None:
         entry["scan"] = str(scan_id)
     try:
-        redis_client().xadd(
+        (client or redis_client()).xadd(
             config.progress_stream, entry, maxlen=config.progress_stream_length, approximate=True
         )
     except Exception as error:

@@ -23,7 +23,7 @@ def worker_options(config: Config) -> dict[str, Any]:
     """Return the worker's options by the names that Celery's ``Worker`` has for them."""
     return {
         "autoscale": (config.autoscale_max, config.autoscale_min),
-        # served in this order (queue_order_strategy: priority)
+        # served in this order (worker/fairness.py)
         "queues": list(QUEUE_NAMES),
         "hostname": f"{NODE_NAME}@%h",
         "loglevel": config.log_level,

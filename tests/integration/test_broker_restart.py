@@ -108,7 +108,7 @@ def test_scan_during_which_redis_restarts_stores_the_same(library, servers, tmp_
 
 @pytest.mark.slow
 def test_autoscaler_scales_up_after_a_reconnect_while_idle(redis_server, naps, tmp_path):
-    """With Celery's own setting it stays at one process from then on."""
+    """Celery's own, too; with its own setting it stays at one process from then on."""
     celerys = Naps(redis_server, tmp_path, database=1)
     reduction = {PREFETCH_REDUCTION_VARIABLE: "yes"}
     with nap_worker(naps) as ours, nap_worker(celerys, **reduction) as with_reduction:

@@ -146,8 +146,9 @@ def nap_worker(
         started: the text in its log to wait for.
         environment: further variables.
     """
+    settings = {**os.environ, **environment}
     config = from_environment(
-        {name: text for name, text in os.environ.items() if name.startswith("BACKEND_WORKER_")}
+        {name: text for name, text in settings.items() if name.startswith("BACKEND_WORKER_")}
     )
     command = [str(python), "-m", "celery", "-A", app, *worker_arguments(config)]
     command += [f"--hostname={node}@%h", "--include=tests.support.naps"]

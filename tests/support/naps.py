@@ -12,7 +12,9 @@ from celery import current_app, shared_task
 # names that our routing sends to a queue
 NAP = "maintenance.nap"
 NAP_BETWEEN = "maintenance.nap_between"
+NAP_HEAVY = "maintenance.nap_heavy"
 JOURNAL_VARIABLE = "NAP_JOURNAL"
+HEAVY_MIB = 90
 
 
 @shared_task(name=NAP, bind=True)
@@ -30,6 +32,16 @@ def nap_between(self, seconds):
         )
         if moment == "before":
             _sleep(self.request.id, seconds)
+
+
+@shared_task(name=NAP_HEAVY, bind=True)
+def nap_heavy(self, seconds):
+    """Sleep, and keep memory as an imported library does."""
+    _kept.append(bytearray(b"x") * (HEAVY_MIB << 20))
+    _sleep(self.request.id, seconds)
+
+
+_kept = []
 
 
 def _sleep(task_id, seconds):

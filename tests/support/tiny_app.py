@@ -11,5 +11,6 @@ PREFETCH_REDUCTION_VARIABLE = "TINY_APP_PREFETCH_REDUCTION"
 
 app = Celery("tiny_app")
 app.conf.update(celery_settings(get_config()))
+app.conf.worker_autoscaler = "celery.worker.autoscale:Autoscaler"
 if os.environ.get(PREFETCH_REDUCTION_VARIABLE):
     app.conf.worker_enable_prefetch_count_reduction = True  # as Celery has it by default
