@@ -46,6 +46,7 @@ def summarise(runs: Iterable[Mapping[str, float]]) -> dict[str, dict[str, Any]]:
 
 def figure(unit: str, values: list[float]) -> dict[str, Any]:
     """Return one figure of at least one value."""
+    values = [round(value, 6) for value in values]
     return {
         "unit": unit,
         "median": statistics.median(values),
@@ -70,6 +71,8 @@ def shown(value: dict[str, Any] | None) -> str:
 
 def number(value: float) -> str:
     """Return a number with three digits that count, and thousands set apart."""
+    if value == int(value):
+        return f"{value:,.0f}"
     magnitude = abs(value)
     for limit, digits in ((0.0995, 3), (9.95, 2), (99.5, 1)):
         if magnitude < limit:
@@ -78,7 +81,13 @@ def number(value: float) -> str:
 
 
 def ratio(value: dict[str, Any] | None, baseline: dict[str, Any] | None) -> float | None:
-    """Return how many times the baseline's median this one's is; None where one is missing."""
-    if value is None or baseline is None or not baseline["median"]:
+    """Return how many times the baseline a figure is: the median of the runs' ratios.
+
+    Each run is compared with the baseline of the same run, so that a machine which changes its
+    pace from run to run does not blur it. None where either is missing or the baseline is 0.
+    """
+    if value is None or baseline is None:
         return None
-    return value["median"] / baseline["median"]
+    pairs = zip(value["values"], baseline["values"], strict=False)  # a run may have failed
+    ratios = [one / other for one, other in pairs if other]
+    return statistics.median(ratios) if ratios else None

@@ -7,19 +7,25 @@ import shutil
 import subprocess
 import venv
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class MissingProgramError(Exception):
     """A program is not there and cannot be installed; the message says why."""
 
 
-def install_from_debian(packages: tuple[str, ...]) -> None:
-    """Install Debian packages without starting their services.
+def install_from_debian(
+    packages: Sequence[str], units: Sequence[str] = (), *, allowed: bool = True
+) -> None:
+    """Install Debian packages; their services are neither started nor enabled.
 
     Raises:
-        MissingProgramError: it does not work here.
+        MissingProgramError: it is not allowed, or does not work here.
     """
-    if os.geteuid() != 0 or not shutil.which("apt-get"):
+    if not allowed or os.geteuid() != 0 or not shutil.which("apt-get"):
         raise MissingProgramError(
             f"not installed; `apt install {' '.join(packages)}` as root brings it"
         )
@@ -42,10 +48,12 @@ def install_from_debian(packages: tuple[str, ...]) -> None:
     finally:
         if ours:
             policy.unlink()
+    if units and shutil.which("systemctl"):
+        subprocess.run(["systemctl", "--quiet", "disable", *units], check=False)
 
 
 def debian_version(package: str) -> str:
-    """Return the version of an installed package, or ``unknown`` where Debian did not bring it."""
+    """Return the version of an installed package, empty where Debian did not bring it."""
     try:
         result = subprocess.run(
             ["dpkg-query", "--show", "--showformat=${Version}", package],
@@ -54,8 +62,8 @@ def debian_version(package: str) -> str:
             check=False,
         )
     except FileNotFoundError:
-        return "unknown"
-    return result.stdout.strip() or "unknown"
+        return ""
+    return result.stdout.strip()
 
 
 def install_from_pypi(cache: Path, package: str) -> Path:

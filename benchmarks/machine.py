@@ -40,7 +40,7 @@ def record(*, emulated: bool) -> dict[str, Any]:
             "cores": len(os.sched_getaffinity(0)),
             "memory_bytes": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
             "emulated": emulated,
-            "load_before": os.getloadavg()[0],
+            "load_before": round(os.getloadavg()[0], 2),
         },
         "versions": {
             "system": _system(),

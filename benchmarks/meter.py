@@ -144,7 +144,7 @@ def run_to_end(process: subprocess.Popen[bytes]) -> dict[str, float]:
         wall = meter.elapsed
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise RuntimeError(f"{process.args[0]} ended with {process.returncode}")
+        raise RuntimeError(f"{os.path.basename(process.args[0])} ended with {process.returncode}")
     return {
         "wall_seconds": wall,
         "cpu_seconds": used.ru_utime + used.ru_stime,

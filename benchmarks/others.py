@@ -29,7 +29,7 @@ def run(
     *,
     tracks: int,
     runs: dict[str, int],
-    left_out: dict[str, str],
+    install: bool,
     say: Callable[[str], None],
 ) -> dict[str, Any]:
     """Measure every program in turn, run by run.
@@ -39,11 +39,14 @@ def run(
         tracks: size of the library.
         runs: how many ``cold`` (the page cache is emptied before each step) and how many
             ``warm`` (it holds all files).
-        left_out: what could not be measured, with the reason; filled here.
+        install: programs that are not there may be installed from Debian.
         say: told what is being done.
+
+    Returns:
+        The programs' figures by name, and what was ``left_out`` with the reason.
     """
     library = made_up(cache, tracks)
-    versions = _versions(cache, left_out, say)
+    versions, left_out = _versions(cache, install=install)
     if runs["cold"] and not can_drop_caches():
         left_out["cold runs"] = "only root may empty the page cache"
         runs = runs | {"cold": 0}
@@ -55,13 +58,15 @@ def run(
                 try:
                     values = isolated(measure, name, library, cache, state == "cold")
                 except (RuntimeError, OSError) as error:
-                    left_out[name] = str(error)
+                    # a table that others read has no paths of this machine
+                    left_out[name] = str(error).replace(f"{cache}/", "")
                     del versions[name]
                     found.pop(name, None)
                     continue
                 found.setdefault(name, {}).setdefault(state, []).append(values)
     return {
         "tracks": tracks,
+        "left_out": left_out,
         "runs": runs,
         "processes": len(os.sched_getaffinity(0)),
         "subjects": {
@@ -74,18 +79,15 @@ def run(
     }
 
 
-def _versions(
-    cache: Path, left_out: dict[str, str], say: Callable[[str], None]
-) -> dict[str, str | None]:
-    """Install what is not there yet; return the versions of what can be run."""
-    versions = {}
-    for name, kind in PROGRAMS.items():
+def _versions(cache: Path, *, install: bool) -> tuple[dict[str, str], dict[str, str]]:
+    """Install what is not there yet; return the versions, and what cannot be had and why."""
+    versions, left_out = {}, {}
+    for name, program in PROGRAMS.items():
         try:
-            say(f"us against others: looking for {name}")
-            versions[name] = kind(cache).prepare()
+            versions[name] = program(cache).prepare(install=install)
         except MissingProgramError as error:
             left_out[name] = str(error)
-    return versions
+    return versions, left_out
 
 
 def measure(name: str, library: Path, cache: Path, cold: bool) -> dict[str, float]:

@@ -35,7 +35,8 @@ class Program:
         cache: folder where programs that are installed stay from one run to the next.
     """
 
-    debian: ClassVar[tuple[str, ...]] = ()  # packages that bring it
+    debian: ClassVar[tuple[str, ...]] = ()  # packages that bring it, itself first
+    units: ClassVar[tuple[str, ...]] = ()  # what they would start with the machine
     command: ClassVar[str] = ""  # its executable
     can_rescan: ClassVar[bool] = True
 
@@ -49,15 +50,19 @@ class Program:
     def __exit__(self, *_: object) -> None:
         self.stack.close()
 
-    def prepare(self) -> str | None:
+    def prepare(self, *, install: bool) -> str:
         """Install the program if need be and return its version.
 
+        Args:
+            install: Debian packages may be installed.
+
         Raises:
-            MissingProgramError: it cannot be had here.
+            MissingProgramError: it is not there.
         """
-        if not shutil.which(self.command):
-            install_from_debian(self.debian)
-        return debian_version(self.debian[-1])
+        # one that the owner built is taken as well
+        if not shutil.which(self.command) or not all(map(debian_version, self.debian[1:])):
+            install_from_debian(self.debian, self.units, allowed=install)
+        return debian_version(self.debian[0]) or "unknown"
 
     def start(self, music: Path, state: Path) -> None:
         """Write the configuration, and start what must run before a scan.
@@ -122,12 +127,12 @@ class Program:
         """
         deadline = time.monotonic() + SCAN_SECONDS
         while not condition():
+            program = os.path.basename(process.args[0])
             if process.poll() is not None:
-                raise RuntimeError(
-                    f"{process.args[0]} ended with {process.returncode}: {self.last_words()}"
-                )
+                code = process.returncode
+                raise RuntimeError(f"{program} ended with {code}: {self.last_words()}")
             if time.monotonic() > deadline:
-                raise RuntimeError(f"{process.args[0]} took longer than {SCAN_SECONDS} s")
+                raise RuntimeError(f"{program} took longer than {SCAN_SECONDS} s")
             time.sleep(POLL_SECONDS)
 
 
@@ -150,8 +155,9 @@ def added(*steps: dict[str, float]) -> dict[str, float]:
 class Ours(Program):
     """The one worker with its servers, as the unit runs them."""
 
-    def prepare(self) -> str | None:
-        """It is there."""
+    def prepare(self, *, install: bool) -> str:
+        """Return the version: it is there."""
+        del install
         return "this commit"
 
     def start(self, music: Path, state: Path) -> None:
@@ -195,8 +201,9 @@ class Ours(Program):
 class Beets(Program):
     """beets, told to import the tags as they are and to leave the files alone."""
 
-    def prepare(self) -> str | None:
-        """Install it from PyPI."""
+    def prepare(self, *, install: bool) -> str:
+        """Install it from PyPI, into an environment of its own."""
+        del install
         python = install_from_pypi(self.cache, "beets")
         code = "from importlib.metadata import version; print(version('beets'))"
         return subprocess.run(
@@ -240,6 +247,7 @@ class Mpd(Program):
     """MPD's database update, asked for through its socket."""
 
     debian = ("mpd",)
+    units = ("mpd.service", "mpd.socket")
     command = "mpd"
 
     def start(self, music: Path, state: Path) -> None:
@@ -305,15 +313,10 @@ class Mpd(Program):
 class MopidyLocal(Program):
     """``mopidy local scan``."""
 
-    # the last but one decodes AAC and ALAC, without which it passes over such files
-    debian = ("mopidy", "gstreamer1.0-libav", "mopidy-local")
+    # the last one decodes AAC and ALAC, without which it passes over such files
+    debian = ("mopidy-local", "mopidy", "gstreamer1.0-libav")
+    units = ("mopidy.service",)
     command = "mopidy"
-
-    def prepare(self) -> str | None:
-        """Install both packages if need be."""
-        if debian_version("mopidy-local") == "unknown":
-            install_from_debian(self.debian)
-        return debian_version("mopidy-local")
 
     def start(self, music: Path, state: Path) -> None:
         """Write its configuration: nothing but the extension for local files."""
@@ -352,6 +355,7 @@ class MiniDlna(Program):
     """MiniDLNA's scan at its start, in the foreground; it ends when it says so in its log."""
 
     debian = ("minidlna",)
+    units = ("minidlna.service",)
     command = "minidlnad"
 
     def start(self, music: Path, state: Path) -> None:
@@ -405,8 +409,9 @@ class Loop(Program):
     can_rescan = False
     words: ClassVar[tuple[str, ...]] = ()
 
-    def prepare(self) -> str | None:
-        """It is there."""
+    def prepare(self, *, install: bool) -> str:
+        """Return the version: it is there."""
+        del install
         return f"Python {sys.version.split()[0]}"
 
     def first_scan(self) -> dict[str, float]:
