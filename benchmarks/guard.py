@@ -6,10 +6,11 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+from backend_worker.worker.usage import tree_usage
 from benchmarks.lab import Lab
 from benchmarks.libraries import warm
 from benchmarks.machine import ROOT
-from benchmarks.meter import pss, run_to_end, tree
+from benchmarks.meter import run_to_end
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +29,7 @@ def idle_memory(kind: str, folder: Path) -> int:
             lab.wait_for_fewest_processes()
         else:
             lab.start_bare()
-        return pss(tree(*lab.workers))
+        return tree_usage(*lab.workers).pss
 
 
 def scan_cpu(folder: Path, library: Path, warm_up: Path) -> dict[str, float]:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from backend_worker.embedded import EmbeddedServers, end_with_parent
 from backend_worker.queues import QUEUE_NAMES
-from benchmarks.meter import Meter, tree
+from backend_worker.worker.usage import tree_usage
+from benchmarks.meter import Meter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -164,7 +165,7 @@ class Lab:
         if len(self.workers) > 1:
             return
         deadline = time.monotonic() + seconds
-        while len(tree(*self.workers)) > 2 and time.monotonic() < deadline:
+        while len(tree_usage(*self.workers).processes) > 2 and time.monotonic() < deadline:
             time.sleep(0.5)
 
     def _start(self, commands: dict[str, list[str]]) -> None:

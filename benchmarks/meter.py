@@ -1,9 +1,4 @@
-"""Measuring trees of processes: processor time, memory as PSS, and wake-ups.
-
-PSS (proportional set size) shares a page among those who map it, so the sum over processes is
-what they occupy together. Processor time includes that of descendants which have ended: the
-kernel adds it to the parent that waited for them. Source: proc(5).
-"""
+"""Measuring trees of processes while something happens: processor time, memory, wake-ups."""
 
 from __future__ import annotations
 
@@ -14,55 +9,18 @@ from collections import defaultdict
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
+from backend_worker.worker.usage import tree_usage
+
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterable, Iterator, Mapping
 
-FIRST_SAMPLE_SECONDS, SAMPLE_SECONDS = 0.03, 0.25
-_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+    from backend_worker.worker.usage import TreeUsage
+
+# Looking at memory takes at most this share of one core, so that what consists of many
+# processes is hardly slowed down more than what is one.
+SAMPLING_SHARE = 0.05
 _ENDED = (FileNotFoundError, ProcessLookupError)
-
-
-def tree(*roots: int) -> set[int]:
-    """Return these processes and their descendants, as far as they still run."""
-    found: set[int] = set()
-    waiting = list(roots)
-    while waiting:
-        pid = waiting.pop()
-        with suppress(*_ENDED):
-            # a child belongs to the thread that forked it
-            for thread in os.listdir(f"/proc/{pid}/task"):
-                with suppress(*_ENDED), open(f"/proc/{pid}/task/{thread}/children", "rb") as file:
-                    waiting += map(int, file.read().split())
-            found.add(pid)
-    return found
-
-
-def cpu_seconds(pids: Iterable[int]) -> float:
-    """Return the processor time of these processes and of their ended children, in seconds."""
-    ticks = 0
-    for pid in pids:
-        with suppress(*_ENDED), open(f"/proc/{pid}/stat", "rb") as file:
-            # behind the name, which may hold anything, are numbers: 14 to 17 are times
-            fields = file.read().rpartition(b")")[2].split()
-            ticks += sum(map(int, fields[11:15]))
-    return ticks / _TICKS_PER_SECOND
-
-
-def pss(pids: Iterable[int]) -> int:
-    """Return the bytes of memory that these processes occupy together.
-
-    Raises:
-        PermissionError: they belong to somebody else.
-    """
-    total = 0
-    for pid in pids:
-        with suppress(*_ENDED), open(f"/proc/{pid}/smaps_rollup", "rb") as file:
-            for line in file:
-                if line.startswith(b"Pss:"):
-                    total += int(line.split()[1]) * 1024
-                    break
-    return total
 
 
 def wakeups(pids: Iterable[int]) -> int:
@@ -83,8 +41,8 @@ def wakeups(pids: Iterable[int]) -> int:
 class Meter:
     """Measures named groups of process trees while its block runs.
 
-    Memory is sampled four times a second, in the first second more often; a peak in between is
-    not seen.
+    Memory is sampled, the more often the fewer processes there are (one: every 0.1 s, forty:
+    every second); a peak in between is not seen.
 
     Args:
         groups: the roots of each group's trees, such as ``{"worker": [pid], "redis": [pid]}``.
@@ -117,16 +75,16 @@ class Meter:
         return used | {"all": sum(used.values())}
 
     def _cpu_now(self) -> dict[str, float]:
-        return {name: cpu_seconds(tree(*roots)) for name, roots in self.groups.items()}
+        return {name: tree_usage(*roots).cpu_seconds for name, roots in self.groups.items()}
 
     def _sample(self) -> None:
         while True:
-            now = {name: pss(tree(*roots)) for name, roots in self.groups.items()}
+            began = time.thread_time()
+            now = {name: tree_usage(*roots).pss for name, roots in self.groups.items()}
             now["all"] = sum(now.values())
             for name, value in now.items():
                 self.peak_pss[name] = max(self.peak_pss[name], value)
-            pause = min(SAMPLE_SECONDS, max(FIRST_SAMPLE_SECONDS, self.elapsed / 4))
-            if self._stop.wait(pause):
+            if self._stop.wait((time.thread_time() - began) / SAMPLING_SHARE):
                 return
 
 
@@ -159,24 +117,29 @@ def idle(groups: Mapping[str, Iterable[int]], seconds: float) -> dict[str, dict[
         By group, and summed up as ``all``: ``pss`` (bytes), ``wakeups`` a second, ``percent``
         of one core, and the number of ``processes``.
     """
-    pids = {name: tree(*roots) for name, roots in groups.items()}
-    before = {name: (wakeups(group), cpu_seconds(group)) for name, group in pids.items()}
+    before = {name: _look(roots) for name, roots in groups.items()}
     started = time.perf_counter()
     time.sleep(seconds)
     elapsed = time.perf_counter() - started
     found = {}
-    for name, group in pids.items():
-        woken, cpu = before[name]
+    for name, roots in groups.items():
+        woken, usage = _look(roots)
+        woken_before, usage_before = before[name]
         found[name] = {
-            "wakeups": (wakeups(group) - woken) / elapsed,
-            "percent": (cpu_seconds(group) - cpu) / elapsed * 100,
-            "pss": float(pss(group)),
-            "processes": float(len(group)),
+            "wakeups": (woken - woken_before) / elapsed,
+            "percent": (usage.cpu_seconds - usage_before.cpu_seconds) / elapsed * 100,
+            "pss": float(usage.pss),
+            "processes": float(len(usage.processes)),
         }
     found["all"] = {
         key: sum(values[key] for values in found.values()) for key in next(iter(found.values()))
     }
     return found
+
+
+def _look(roots: Iterable[int]) -> tuple[int, TreeUsage]:
+    usage = tree_usage(*roots)
+    return wakeups(process.pid for process in usage.processes), usage
 
 
 def prefixed(parts: Mapping[str, float], prefix: str) -> Iterator[tuple[str, float]]:
