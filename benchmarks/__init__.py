@@ -1,0 +1,1 @@
+"""Side-by-side measurements: nine services against one worker, us against others, and why."""
