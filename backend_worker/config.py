@@ -139,7 +139,9 @@ class Config:
     )
 
     # progress
-    progress_stream: str = _setting("backend_worker:progress", "Redis stream of progress events")
+    progress_stream: str = _setting(
+        "backend_worker:progress", "Redis stream of progress events; empty: there are none"
+    )
     progress_stream_length: int = _setting(
         2000, "events that the stream keeps, roughly", low=100, high=1000000
     )
