@@ -66,8 +66,8 @@ class Handler(tornado.web.RequestHandler):
         guard.check_host(host, self.server.names)
         wait = self.server.rates.take(self.request.remote_ip)
         if wait:
-            self.set_header("Retry-After", str(max(1, round(wait))))
-            raise Refusal(429, "too many requests from this address: slow down")
+            later = {"Retry-After": str(max(1, round(wait)))}
+            raise Refusal(429, "too many requests from this address: slow down", later)
         if self.request.method not in {"GET", "HEAD"}:
             guard.check_origin(self.request.headers, host)
             guard.check_token(self.request.headers, services.config.dashboard_token_file)
@@ -98,6 +98,8 @@ class Handler(tornado.web.RequestHandler):
         error = kwargs.get("exc_info", (None, None))[1]
         if isinstance(error, Refusal):
             sentence = error.sentence
+            for name, value in error.headers.items():
+                self.set_header(name, value)
         else:
             sentence = {
                 404: "there is nothing at this address; /api/openapi.json describes what is",
@@ -141,8 +143,8 @@ class ApiHandler(Handler):
     async def _answer(self, in_path: dict[str, str]) -> None:
         endpoint = self.endpoints.get(self.request.method)
         if endpoint is None:
-            self.set_header("Allow", ", ".join(self.endpoints))
-            raise Refusal(405, f"{self.request.method} is not possible here")
+            allowed = {"Allow": ", ".join(self.endpoints)}
+            raise Refusal(405, f"{self.request.method} is not possible here", allowed)
         values = {
             parameter.argument: self.argument(parameter, in_path)
             for parameter in endpoint.parameters
