@@ -175,11 +175,34 @@ class Config:
         30, "days until a cover that the archive did not have is asked for again", low=1
     )
 
-    # progress and logs
-    progress_stream: str = _setting("backend_worker:progress", "Redis stream of progress events")
+    # progress
+    progress_stream: str = _setting(
+        "backend_worker:progress", "Redis stream of progress events; empty: there are none"
+    )
     progress_stream_length: int = _setting(
         2000, "events that the stream keeps, roughly", low=100, high=1000000
     )
+    # the dashboard
+    dashboard_listen: str = _setting(
+        "127.0.0.1:8337", "address and port of the dashboard; 0.0.0.0:8337 opens it to the network"
+    )
+    dashboard_allowed_hosts: str = _setting(
+        "", "further names of this machine that browsers may use, separated by commas"
+    )
+    dashboard_token_file: str = _setting(
+        "", "file with the token that changes need; empty: nothing can be changed from there"
+    )
+    dashboard_idle_seconds: int = _setting(
+        300, "seconds without a client after which it ends, if systemd started it", low=1
+    )
+    dashboard_requests_per_second: int = _setting(
+        50, "requests a second that one address may make in the long run", low=1, high=10000
+    )
+    dashboard_flower_url: str = _setting(
+        "", "address of Flower for browsers: the page links to it while Flower runs"
+    )
+
+    # logs
     log_level: str = _setting("INFO", "DEBUG, INFO, WARNING or ERROR")
 
     def __post_init__(self) -> None:
@@ -208,11 +231,22 @@ class Config:
             raise ConfigError(
                 f"{PREFIX}LOG_LEVEL={self.log_level!r}: use DEBUG, INFO, WARNING or ERROR"
             )
+        if not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^\s:/\[\]]+):\d{1,5}", self.dashboard_listen):
+            raise ConfigError(
+                f"{PREFIX}DASHBOARD_LISTEN={self.dashboard_listen!r}: use ADDRESS:PORT, such as "
+                "127.0.0.1:8337 or [::]:8337"
+            )
         if not self.redis_url.startswith(("redis://", "rediss://", "redis+socket://")):
             raise ConfigError(
                 f"{PREFIX}REDIS_URL={redact(self.redis_url)!r}: it starts with redis://, "
                 "rediss:// or redis+socket://"
             )
+
+    @property
+    def dashboard_address(self) -> tuple[str, int]:
+        """Host and port of ``dashboard_listen``."""
+        host, _, port = self.dashboard_listen.rpartition(":")
+        return host.strip("[]"), int(port)
 
     @property
     def max_memory_per_child_kib(self) -> int:
@@ -222,6 +256,11 @@ class Config:
     @property
     def redis_client_url(self) -> str:
         """The same server as redis-py spells it (``unix://`` for a socket)."""
+        if not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^\s:/\[\]]+):\d{1,5}", self.dashboard_listen):
+            raise ConfigError(
+                f"{PREFIX}DASHBOARD_LISTEN={self.dashboard_listen!r}: use ADDRESS:PORT, such as "
+                "127.0.0.1:8337 or [::]:8337"
+            )
         if not self.redis_url.startswith("redis+socket://"):
             return self.redis_url
         parts = urllib.parse.urlsplit(self.redis_url)

@@ -28,6 +28,13 @@ def maintenance(args: argparse.Namespace) -> Exit:
 
 def retry(args: argparse.Namespace) -> Exit:
     """Read again what could not be read."""
+    if args.no_wait:
+        task_id = app.send_task("maintenance.retry_failed", ignore_result=True).id
+        if args.json:
+            output.print_json({"task": task_id})
+        else:
+            output.print_line("the files are read again as soon as the worker gets to it")
+        return Exit.OK
     result = _run("maintenance.retry_failed", RETRY_SECONDS)
     if args.json:
         output.print_json(result)

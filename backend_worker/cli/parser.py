@@ -101,6 +101,13 @@ def _add_scans(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     demo.add_argument("--tracks", type=int, default=240, help="size of the sample library")
     demo.set_defaults(starts_servers=True)
     _command(commands, "worker", "worker:worker", "run the worker in the foreground")
+    dashboard = _command(
+        commands, "dashboard", "dashboard:dashboard", "serve the page with live progress"
+    )
+    dashboard.add_argument(
+        "--listen", metavar="ADDRESS:PORT", help="default: the setting dashboard_listen"
+    )
+    dashboard.set_defaults(needs_worker=True)  # of its own, with --embedded
 
 
 def _add_questions(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -129,9 +136,10 @@ def _add_questions(commands: argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def _add_care(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    _command(
+    retry = _command(
         commands, "retry", "maintenance:retry", "read again what could not be read", needs="worker"
     )
+    retry.add_argument("--no-wait", action="store_true", help="do not wait for the worker to begin")
     maintenance = _command(
         commands,
         "maintenance",

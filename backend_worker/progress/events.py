@@ -14,6 +14,8 @@ from backend_worker.config import get_config
 from backend_worker.progress.connection import redis_client
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import redis
 
 logger = logging.getLogger(__name__)
@@ -30,16 +32,34 @@ def publish(
         client: instead of this process's own, whose time-outs are long.
         **details: JSON-able values.
     """
+    publish_all([(kind, details)], scan_id, client=client)
+
+
+def publish_all(
+    events: Sequence[tuple[str, Mapping[str, Any]]],
+    scan_id: int | None = None,
+    *,
+    client: redis.Redis | None = None,
+) -> None:
+    """Append several events, as (kind, details), at the price of one: see :func:`publish`."""
     config = get_config()
-    entry = {"kind": kind, "time": f"{time.time():.3f}", "details": json.dumps(details)}
-    if scan_id is not None:
-        entry["scan"] = str(scan_id)
+    if not config.progress_stream:
+        return
     try:
-        (client or redis_client()).xadd(
-            config.progress_stream, entry, maxlen=config.progress_stream_length, approximate=True
-        )
+        pipeline = (client or redis_client()).pipeline(transaction=False)
+        for kind, details in events:
+            entry = {"kind": kind, "time": f"{time.time():.3f}", "details": json.dumps(details)}
+            if scan_id is not None:
+                entry["scan"] = str(scan_id)
+            pipeline.xadd(
+                config.progress_stream,
+                entry,
+                maxlen=config.progress_stream_length,
+                approximate=True,
+            )
+        pipeline.execute()
     except Exception as error:
-        logger.debug("event %s not published: %s", kind, error)
+        logger.debug("%d events not published: %s", len(events), error)
 
 
 def read(after: str = "-", count: int = 1000) -> list[dict[str, Any]]:

@@ -1,8 +1,12 @@
-"""Connections to PostgreSQL: one per process, opened when first used."""
+"""Connections to PostgreSQL: one for each process and thread, opened when first used.
+
+The worker's processes have one thread that asks; the dashboard has a few.
+"""
 
 from __future__ import annotations
 
 import os
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +28,36 @@ RETRYABLE = (
 # Among them what no other try will change: a row or a statement that is too large.
 PERMANENT = (psycopg2.errors.ProgramLimitExceeded, psycopg2.errors.StatementTooComplex)
 
-_current: tuple[int, psycopg2.extensions.connection] | None = None
+
+class _Current(threading.local):
+    """The connection of this thread, and the process that opened it."""
+
+    owner: int | None = None
+    connection: psycopg2.extensions.connection | None = None
+
+
+_current = _Current()
+# A power cut may lose the last commits, never part of one: the batches concerned are
+# still pending then, and are sent again at the next start.
+_options = ["-c synchronous_commit=off", "-c jit=off"]
 
 
 class DatabaseAwayError(RuntimeError):
     """PostgreSQL cannot be reached; the message says where we looked and what to do."""
+
+
+def explain(error: BaseException) -> str | None:
+    """Return a sentence for an error that passes by itself or that an owner can mend, else None."""
+    if isinstance(error, DatabaseAwayError):
+        return str(error)
+    if isinstance(error, psycopg2.errors.UndefinedTable):
+        return "the database has no tables yet, or older ones: run `backend-worker migrate`"
+    if isinstance(error, psycopg2.errors.QueryCanceled):
+        return "PostgreSQL took too long to answer: it is busy, ask again later"
+    if isinstance(error, RETRYABLE):
+        lines = redact(str(error)).strip().splitlines()
+        return f"PostgreSQL: {lines[0] if lines else type(error).__name__}"
+    return None
 
 
 def connect(**options: Any) -> psycopg2.extensions.connection:
@@ -57,36 +86,39 @@ def connect(**options: Any) -> psycopg2.extensions.connection:
     return connection
 
 
+def limit_statements(seconds: float) -> None:
+    """Let PostgreSQL cancel what takes longer, on connections that this process opens from now.
+
+    A cancelled statement raises ``psycopg2.errors.QueryCanceled``.
+    """
+    _options.append(f"-c statement_timeout={round(seconds * 1000)}")
+
+
 def process_connection() -> psycopg2.extensions.connection:
-    """Return this process's connection; a forked child never uses its parent's."""
-    global _current  # noqa: PLW0603 - one connection per process is the point
-    if _current is not None:
-        owner, connection = _current
-        if owner == os.getpid() and not connection.closed:
-            return connection
-    # A power cut may lose the last commits, never part of one: the batches concerned are
-    # still pending then, and are sent again at the next start.
-    connection = connect(options="-c synchronous_commit=off -c jit=off")
-    _current = (os.getpid(), connection)
-    return connection
+    """Return this thread's connection; a forked child never uses its parent's."""
+    if connection_is_open():
+        return _current.connection
+    _current.connection = connect(options=" ".join(_options))
+    _current.owner = os.getpid()
+    return _current.connection
 
 
 def connection_is_open() -> bool:
-    """Say whether this process has a connection that was not lost."""
-    return _current is not None and _current[0] == os.getpid() and not _current[1].closed
+    """Say whether this thread has a connection that was not lost."""
+    connection = _current.connection
+    return connection is not None and _current.owner == os.getpid() and not connection.closed
 
 
 def close_process_connection() -> None:
-    """Close this process's connection, if it has one."""
-    global _current  # noqa: PLW0603
-    if _current is not None and _current[0] == os.getpid():
-        _current[1].close()
-    _current = None
+    """Close this thread's connection, if it has one."""
+    if connection_is_open():
+        _current.connection.close()
+    _current.connection = None
 
 
 @contextmanager
 def transaction() -> Iterator[psycopg2.extensions.cursor]:
-    """One transaction on this process's connection: commit at the end, else roll back.
+    """One transaction on this thread's connection: commit at the end, else roll back.
 
     Raises:
         DatabaseAwayError: PostgreSQL cannot be reached.

@@ -10,12 +10,12 @@ from backend_worker.storage.connection import transaction
 # Characters of a search: nobody types more, and each word of it costs a look-up.
 LONGEST_SEARCH = 200
 
-_TRACK_COLUMNS = """
-    track.id, track.title, track.artist_credit AS artist, album.title AS album,
+TRACK_COLUMNS = """
+    track.id, track.title, track.artist_credit AS artist, album.title AS album, track.album_id,
     coalesce(track.original_date, track.date, album.date) AS date, track.genres,
     track.duration, track.codec, file.path
 """
-_TRACK_JOINS = """
+TRACK_JOINS = """
     FROM track JOIN file ON file.id = track.id AND file.state = 'stored'
     LEFT JOIN album ON album.id = track.album_id
 """
@@ -26,29 +26,26 @@ def search(text: str, limit: int = 20) -> list[dict[str, Any]]:
 
     Exact words (the last may be unfinished) come first, then words that look alike.
     """
-    # PostgreSQL takes neither NUL nor lone surrogates (a byte of the terminal that is no UTF-8)
-    text = text[:LONGEST_SEARCH].replace("\0", " ").encode("utf-8", "ignore").decode()
     with transaction() as cursor:
-        cursor.execute("SELECT search_form(%s)", (text,))
-        form = cursor.fetchone()[0]
-        words = _words(form)
+        form = search_form(cursor, text)
+        words = words_of(form)
         if not words:
             return []
         query = " & ".join(f"'{word}'" for word in words) + ":*"
         cursor.execute(
-            f"SELECT {_TRACK_COLUMNS}, 1.0::real AS score {_TRACK_JOINS}"
+            f"SELECT {TRACK_COLUMNS}, 1.0::real AS score {TRACK_JOINS}"
             " WHERE to_tsvector('simple', search_text) @@ to_tsquery('simple', %s)"
             " ORDER BY ts_rank(to_tsvector('simple', search_text), to_tsquery('simple', %s)) DESC,"
             "   track.id LIMIT %s",
             (query, query, limit),
         )
-        rows = _rows(cursor)
+        rows = as_dicts(cursor)
         if len(rows) < limit:
             # 0.5: one wrong letter in a word of five is still found, other words are not
             cursor.execute("SET LOCAL pg_trgm.word_similarity_threshold = 0.5")
             cursor.execute(
-                f"SELECT {_TRACK_COLUMNS}, word_similarity(%(form)s, search_text) AS score"
-                f" {_TRACK_JOINS} WHERE %(form)s <%% search_text AND track.id <> ALL(%(seen)s)"
+                f"SELECT {TRACK_COLUMNS}, word_similarity(%(form)s, search_text) AS score"
+                f" {TRACK_JOINS} WHERE %(form)s <%% search_text AND track.id <> ALL(%(seen)s)"
                 " ORDER BY score DESC, track.id LIMIT %(limit)s",
                 {
                     "form": form,
@@ -56,11 +53,19 @@ def search(text: str, limit: int = 20) -> list[dict[str, Any]]:
                     "limit": limit - len(rows),
                 },
             )
-            rows += _rows(cursor)
+            rows += as_dicts(cursor)
         return rows
 
 
-def _words(form: str) -> list[str]:
+def search_form(cursor: Any, text: str) -> str:
+    """Return a person's words as they are compared: without accents and case."""
+    # PostgreSQL takes neither NUL nor lone surrogates (a byte of the terminal that is no UTF-8)
+    text = text[:LONGEST_SEARCH].replace("\0", " ").encode("utf-8", "ignore").decode()
+    cursor.execute("SELECT search_form(%s)", (text,))
+    return cursor.fetchone()[0]
+
+
+def words_of(form: str) -> list[str]:
     """Return the words of a text without anything that means something to to_tsquery."""
     # Marks too: the vowels of Hindi or Thai are not letters, but part of the word.
     kept = (char if unicodedata.category(char)[0] in "LMN" else " " for char in form)
@@ -71,10 +76,10 @@ def track(track_id: int) -> dict[str, Any] | None:
     """Return one track of the library."""
     with transaction() as cursor:
         cursor.execute(
-            f"SELECT {_TRACK_COLUMNS}, 1.0::real AS score {_TRACK_JOINS} WHERE track.id = %s",
+            f"SELECT {TRACK_COLUMNS}, 1.0::real AS score {TRACK_JOINS} WHERE track.id = %s",
             (track_id,),
         )
-        rows = _rows(cursor)
+        rows = as_dicts(cursor)
         return rows[0] if rows else None
 
 
@@ -99,12 +104,12 @@ def similar(track_id: int, limit: int = 10) -> list[dict[str, Any]]:
             "WITH nearest AS MATERIALIZED ("  # noqa: S608 - our own columns and joins
             "   SELECT track_id, embedding <=> %(vector)s AS distance"
             "   FROM track_vector ORDER BY embedding <=> %(vector)s LIMIT %(more)s)"
-            f" SELECT {_TRACK_COLUMNS}, (1 - distance)::real AS score {_TRACK_JOINS}"
+            f" SELECT {TRACK_COLUMNS}, (1 - distance)::real AS score {TRACK_JOINS}"
             " JOIN nearest ON nearest.track_id = track.id"
             " WHERE track.id <> %(id)s ORDER BY distance, track.id LIMIT %(limit)s",
             {"vector": row[0], "id": track_id, "limit": limit, "more": limit * 3 + 1},
         )
-        return _rows(cursor)
+        return as_dicts(cursor)
 
 
 def similar_artists(artist_id: int, limit: int = 10) -> list[dict[str, Any]]:
@@ -124,7 +129,7 @@ def similar_artists(artist_id: int, limit: int = 10) -> list[dict[str, Any]]:
             " ORDER BY other.embedding <=> mine.embedding, artist.id LIMIT %s",
             (artist_id, limit),
         )
-        return _rows(cursor)
+        return as_dicts(cursor)
 
 
 def find_tracks(text: str) -> list[dict[str, Any]]:
@@ -143,7 +148,7 @@ def failures(limit: int = 100) -> list[dict[str, Any]]:
             " ORDER BY read_at DESC, id LIMIT %s",
             (limit,),
         )
-        rows = _rows(cursor)
+        rows = as_dicts(cursor)
     for row in rows:
         row["read_at"] = row["read_at"].isoformat()
     return rows
@@ -164,12 +169,14 @@ def totals() -> dict[str, int]:
             " (SELECT count(*) FROM file WHERE state = 'failed') AS failed_files,"
             " (SELECT count(*) FROM file WHERE state = 'gone') AS gone_files,"
             " (SELECT coalesce(sum(duration), 0)::bigint FROM track JOIN file USING (id)"
-            "   WHERE state = 'stored') AS seconds"
+            "   WHERE state = 'stored') AS seconds,"
+            " (SELECT coalesce(sum(size), 0)::bigint FROM file WHERE state = 'stored') AS bytes"
         )
-        return _rows(cursor)[0]
+        return as_dicts(cursor)[0]
 
 
-def _rows(cursor: Any) -> list[dict[str, Any]]:
+def as_dicts(cursor: Any) -> list[dict[str, Any]]:
+    """Return a query's rows by their columns' names, paths as text to be shown."""
     names = [column.name for column in cursor.description]
     rows = [dict(zip(names, row, strict=True)) for row in cursor]
     for row in rows:

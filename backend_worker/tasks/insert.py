@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import TYPE_CHECKING, Any
 
 from backend_worker.celery_app import app
 from backend_worker.library.model import EntityBatch, FailedFile
 from backend_worker.progress import events
 from backend_worker.storage import scans
-from backend_worker.storage.insert import insert_batch
+from backend_worker.storage.insert import InsertResult, insert_batch
 from backend_worker.tasks.arguments import ArgumentError
 from backend_worker.tasks.base import BatchTask, send
 from backend_worker.tasks.followup import end_scan_if_done, follow_up
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 logger = logging.getLogger(__name__)
+
+# One event tells of all failures of a batch, and names so many of them.
+FAILURES_NAMED = 10
 
 
 class InsertTask(BatchTask):
@@ -67,17 +71,30 @@ def direct_batch(insertion_data: dict[str, Any]) -> None:
         # the end of its scan has vectors made, if there is one and it is still to come
         note_tracks(result.track_ids, at_once=result.scan_id is None or result.done_before)
     if not result.done_before:
-        events.publish(
-            "batch.stored",
-            result.scan_id,
-            batch=batch_id,
-            stored=result.stored,
-            failed=result.failed,
-            moved=result.moved,
-        )
+        _tell(batch_id, result, failures)
         for failure in failures:
             logger.info("could not be read: %r: %s", failure.path, failure.reason)
     if result.scan_id is not None:
         end_scan_if_done(result.scan_id)
         if result.done_before and result.scan_id in scans.not_followed_up():
             follow_up(result.scan_id)  # it died between the scan's end and this
+
+
+def _tell(batch_id: str, result: InsertResult, failures: Sequence[FailedFile]) -> None:
+    """Publish what a batch changed."""
+    counts = {"stored": result.stored, "failed": result.failed, "moved": result.moved}
+    news: list[tuple[str, dict[str, Any]]] = [("batch.stored", {"batch": batch_id, **counts})]
+    if failures:
+        named = [
+            {
+                "path": os.fsencode(failure.path).decode("utf-8", "backslashreplace"),
+                "reason": failure.reason,
+            }
+            for failure in failures[:FAILURES_NAMED]
+        ]
+        news.append(("file.failed", {"count": len(failures), "files": named}))
+    events.publish_all(news, result.scan_id)
+
+
+def _shown(path: str) -> str:
+    return os.fsencode(path).decode("utf-8", "backslashreplace")

@@ -12,6 +12,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from backend_worker.celery_app import app
 from backend_worker.library.features import MODEL_VERSION
+from backend_worker.progress import events
 from backend_worker.storage import vectors as storage
 from backend_worker.tasks.arguments import as_ids
 from backend_worker.tasks.base import TRANSIENT, PipelineTask
@@ -59,6 +60,7 @@ def _make_pending() -> None:
             TRACKS.done(tracks)
         elif artists := ARTISTS.take(ARTISTS_AT_ONCE):
             storage.make_artist_vectors(artists, MODEL_VERSION)
+            events.publish("vectors.stored", artists=len(artists))
             ARTISTS.done(artists)
         else:
             return
@@ -86,4 +88,4 @@ def _make_vectors(track_ids: Sequence[int]) -> None:
     from backend_worker.library.vectors import track_vectors  # noqa: PLC0415 - see above
 
     made = zip((feature.track_id for feature in features), track_vectors(features), strict=True)
-    storage.store_track_vectors(MODEL_VERSION, made)
+    events.publish("vectors.stored", tracks=storage.store_track_vectors(MODEL_VERSION, made))

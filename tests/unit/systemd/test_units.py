@@ -24,6 +24,7 @@ BOARDS = {
     "4 GB, 4 cores": {"ram_mib": 3800, "cores": 4},
     "8 GB, 4 cores": {"ram_mib": 7900, "cores": 4},
     "music in a home": {"library_music_dir": "/home/pi/Music"},
+    "page for the network": {"dashboard_listen": "0.0.0.0:8337"},
     "cluster": {
         "library_redis_host": "10.0.0.2",
         "library_database_host": "10.0.0.2",
@@ -37,12 +38,19 @@ def worker_unit(board):
     return render("celery-worker.service.j2", variables("celery_worker", **board))
 
 
+def dashboard_units(board):
+    values = variables("dashboard", **board)
+    names = ("library-dashboard.service", "library-dashboard.socket")
+    return {name: render(f"{name}.j2", values) for name in names}
+
+
 def all_units(board):
     """Return every unit of the board by its file name."""
     schedule = variables("schedule", **board)
     units = {
         "celery-worker.service": worker_unit(board),
         "flower.service": render("flower.service.j2", variables("flower", **board)),
+        **dashboard_units(board),
     }
     for job in schedule["__schedule_jobs"]:
         for kind in ("service", "timer"):
@@ -148,6 +156,25 @@ def test_timers_catch_up_and_do_not_all_start_at_once():
             assert unit["RandomizedDelaySec"] != ["0"]
 
 
+def test_the_page_is_on_loopback_unless_one_variable_says_otherwise():
+    units = dashboard_units({})
+    assert settings(units["library-dashboard.socket"])["ListenStream"] == ["127.0.0.1:8337"]
+    for unit in units.values():
+        assert settings(unit)["IPAddressAllow"] == ["localhost"]
+    units = dashboard_units(BOARDS["page for the network"])
+    assert settings(units["library-dashboard.socket"])["ListenStream"] == ["0.0.0.0:8337"]
+    for unit in units.values():
+        assert "IPAddressDeny" not in settings(unit)
+
+
+def test_the_page_starts_with_a_browser_and_not_at_boot():
+    units = dashboard_units({})
+    assert "WantedBy" not in settings(units["library-dashboard.service"])
+    assert settings(units["library-dashboard.socket"])["WantedBy"] == ["sockets.target"]
+    # it may end with success, and must not come back by itself then
+    assert settings(units["library-dashboard.service"])["Restart"] == ["on-failure"]
+
+
 def test_every_unit_says_that_ansible_writes_it():
     for text in all_units({}).values():
         assert text.startswith("# Managed by Ansible")
@@ -172,7 +199,9 @@ def test_systemd_accepts_every_unit(board, tmp_path):
 
 @needs_systemd
 @boards
-@pytest.mark.parametrize("name", ["celery-worker.service", "flower.service"])
+@pytest.mark.parametrize(
+    "name", ["celery-worker.service", "flower.service", "library-dashboard.service"]
+)
 def test_what_is_exposed(board, name, tmp_path):
     write(tmp_path, all_units(board))
     result = subprocess.run(

@@ -1,0 +1,99 @@
+"""Asking running workers how they are, by remote control but without Celery (9 MB less)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import kombu
+import kombu.exceptions
+import redis.exceptions
+from kombu.pidbox import Mailbox
+
+if TYPE_CHECKING:
+    from backend_worker.config import Config
+
+logger = logging.getLogger(__name__)
+
+ANSWER_SECONDS = 1.0
+SOCKET_SECONDS = 5
+# All workers that are known have answered: no need to wait for others, but now and then.
+LOOK_FOR_OTHERS_EVERY = 10
+
+
+class Workers:
+    """Keeps one connection to the broker, in a thread of its own."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        # what Celery's own remote control uses
+        self._mailbox = Mailbox("celery", type="fanout", accept=["json"], serializer="json")
+        self._connection: kombu.Connection | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="workers")
+        self._known = 0
+        self._asked = 0
+
+    async def ask(self) -> list[dict[str, Any]]:
+        """Return name, processes and more of each worker that answers within a second.
+
+        Raises:
+            kombu.exceptions.OperationalError, redis.RedisError: Redis is away.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._ask)
+
+    def close(self) -> None:
+        """Close the connection and end the thread."""
+        self._thread.submit(self._disconnect)
+        self._thread.shutdown(wait=False)
+
+    def _ask(self) -> list[dict[str, Any]]:
+        self._asked += 1
+        limit = self._known if self._asked % LOOK_FOR_OTHERS_EVERY else 0
+        try:
+            if self._connection is None:
+                self._connection = self._connect()
+            mailbox = self._mailbox(self._connection)
+            answers = mailbox.multi_call("stats", timeout=ANSWER_SECONDS, limit=limit or None)
+        except (OSError, kombu.exceptions.KombuError, redis.exceptions.RedisError):
+            self._disconnect()
+            self._known = 0
+            raise
+        found: dict[str, dict[str, Any]] = {}
+        for answer in answers or []:
+            found |= answer
+        self._known = len(found)
+        return [_described(name, stats) for name, stats in sorted(found.items())]
+
+    def _connect(self) -> kombu.Connection:
+        connection = kombu.Connection(
+            self._config.redis_url,
+            transport_options={
+                "socket_timeout": SOCKET_SECONDS,
+                "socket_connect_timeout": SOCKET_SECONDS,
+                "max_retries": 0,
+            },
+        )
+        connection.ensure_connection(max_retries=1, timeout=SOCKET_SECONDS)
+        return connection
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                connection.release()
+            except Exception as error:
+                logger.debug("connection not closed properly: %s", error)
+
+
+def _described(name: str, stats: dict[str, Any]) -> dict[str, Any]:
+    pool = stats["pool"]
+    return {
+        "name": name,
+        "pid": stats["pid"],
+        "processes": len(pool["processes"]),
+        "max_processes": (stats.get("autoscaler") or {}).get("max") or pool["max-concurrency"],
+        "tasks_done": sum(stats["total"].values()),
+        "uptime_seconds": stats["uptime"],
+    }
