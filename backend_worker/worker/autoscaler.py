@@ -73,6 +73,7 @@ class LibraryAutoscaler(Autoscaler):
         self._heavy_bytes = config.heavy_child_mib * MIB
         self._redis = _Redis()
         self._told_what_is_missing = False
+        self._told_step = self._memory.stepped_at  # the last shortage that a line tells of
         self._worked_at = time.monotonic()
         self._all_light = True  # nothing was done since the idle processes were looked at
         # A reconnect clears the loop's timers and makes another qos.
@@ -163,9 +164,13 @@ class LibraryAutoscaler(Autoscaler):
         self._withhold(self.max_concurrency - decision.bound)
         if decision.processes != before:
             self._tell(before, decision)
+        elif decision.held_back and self._told_step != self._memory.stepped_at:
+            logger.warning("autoscale stays at %d: %s", before, decision.held_back)
+            self._told_step = self._memory.stepped_at
         self._apply(decision.processes)
         self._renew_heavy_ones(now)
-        if self.qty or self.processes > self.min_concurrency or not self._all_light:
+        settled = self.processes <= self.min_concurrency and self._all_light
+        if self.qty or not settled or self._memory.bound is not None:
             self._tick_later()
 
     def _waiting(self, now: float) -> int:
@@ -224,6 +229,7 @@ class LibraryAutoscaler(Autoscaler):
             change.after,
             change.reason,
         )
+        self._told_step = self._memory.stepped_at
         self._redis.publish(change)
 
     def _is_ticking(self) -> bool:

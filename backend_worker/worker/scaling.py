@@ -111,6 +111,7 @@ class Decision:
         bound: and not more than so many, whatever comes.
         reason: why their number changes, for people; empty if it does not.
         shortage: the board is why.
+        held_back: why there are no more than before, although there is work for more.
         memory: for the next decision.
     """
 
@@ -118,6 +119,7 @@ class Decision:
     bound: int
     reason: str
     shortage: bool
+    held_back: str
     memory: Memory
 
 
@@ -142,15 +144,17 @@ def decide(memory: Memory, sight: Sight, limits: Limits) -> Decision:
         processes = max(enough, limits.fewest)
         what = f"no more than {enough} busy" if enough else "idle"
         reason = f"{what} for {limits.idle_seconds:g} s"
+    work = f"{sight.demand} queued"
+    if wanted > bound:
+        work += f", at most {bound} after {memory.because}"
     if min(wanted, bound) > processes:
-        processes, reason = min(wanted, bound), f"{sight.demand} queued"
-        if wanted > bound:
-            reason += f", at most {bound} after {memory.because}"
+        processes, reason = min(wanted, bound), work
     return Decision(
         processes=processes,
         bound=bound,
         reason=reason if processes != before else "",
         shortage=shortage,
+        held_back=work if processes == before and wanted > bound else "",
         memory=replace(memory, processes=processes, wanted_at=wanted_at),
     )
 
@@ -173,7 +177,11 @@ def _with_bound(memory: Memory, sight: Sight, limits: Limits) -> Memory:
         memory = replace(memory, calm_since=None)
         steps, because = max(shortages, key=lambda shortage: shortage[0])
         # the last step must have been made, and shown what it brings
-        if sight.running > bound or sight.now - memory.stepped_at < limits.step_seconds:
+        if (
+            bound == limits.fewest
+            or sight.running > bound
+            or sight.now - memory.stepped_at < limits.step_seconds
+        ):
             return memory
         return replace(
             memory,

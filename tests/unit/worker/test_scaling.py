@@ -171,6 +171,9 @@ def test_work_that_comes_during_a_shortage_gets_what_there_is(worker):
     worker.looks(5, board=board(memory=99))
     assert worker.look(reserved=1, waiting=50, board=board(memory=99)) == 1
     assert worker.lines == []
+    assert worker.decision.held_back == "51 queued, at most 1 after memory 99 % of high"
+    worker.look(reserved=1, board=board(memory=99))
+    assert worker.decision.held_back == ""
 
 
 def test_up_step_that_was_too_early_is_tried_later_each_time(busy):
