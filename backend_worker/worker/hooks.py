@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import gc
 import importlib
@@ -71,7 +70,7 @@ def _tidy_memory(**_: Any) -> None:
     signals.worker_before_create_process.disconnect(_tidy_memory)
     gc.collect()
     gc.freeze()
-    with contextlib.suppress(AttributeError):  # another C library than glibc
+    with suppress(AttributeError):  # another C library than glibc
         # compiling leaves some 10 MB where Python's cache of compiled modules cannot be written
         ctypes.CDLL(None).malloc_trim(0)
 
