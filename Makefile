@@ -4,8 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint lint-roles bench bench-full bench-table molecule molecule-arm64 \
-  deploy lock clean
+.PHONY: help demo test chaos soak lint lint-roles bench bench-full bench-table molecule \
+  molecule-arm64 deploy lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -ts '|'
@@ -15,6 +15,12 @@ demo: $(VENV)/.demo ## scan a made-up library, or MUSIC=~/Music, with servers of
 
 test: $(VENV)/.test lint ## lint, then all tests on real servers
 	@$(BIN)/pytest $(PYTEST)
+
+chaos: $(VENV)/.test ## outages, power cuts and a short soak: some ten minutes
+	@$(BIN)/pytest -m chaos tests/chaos $(PYTEST)
+
+soak: $(VENV)/.test ## scans, changes and faults in turn: make soak MINUTES=30
+	@$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),30) $(SOAK)
 
 lint: $(VENV)/.test ## check style and structure
 	@$(BIN)/ruff check .

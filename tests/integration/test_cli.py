@@ -262,3 +262,13 @@ def test_output_into_a_closed_pipe_is_no_error(scanned):
     )
     assert result.stdout == "["
     assert result.stderr == ""
+
+
+def test_second_worker_of_the_same_name_does_not_start(library, worker, run):
+    result = run_process("worker")
+    assert result.returncode == 5
+    assert re.fullmatch(
+        r"backend-worker: a worker celery-worker@\S+ runs already.*\n", result.stderr
+    )
+    assert worker.poll() is None
+    assert run("status")[0] == 0

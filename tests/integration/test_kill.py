@@ -129,55 +129,6 @@ def test_scan_goes_on_when_redis_has_lost(library, servers, sample, undisturbed,
         check(scan_id, undisturbed)
 
 
-# Read by the worker's interpreter before anything of ours: some files kill or keep who opens them.
-TRAPS = """
-import builtins, json, os, signal, time
-
-plain_open = builtins.open
-folder = os.path.dirname(__file__)
-
-def open(file, *args, **kwargs):
-    if isinstance(file, str) and file in traps:
-        with plain_open(os.path.join(folder, "sprung"), "a") as log:
-            log.write(file + "\\n")
-        if traps[file] == "kill":
-            os.kill(os.getpid(), signal.SIGKILL)
-        time.sleep(3600)
-    return plain_open(file, *args, **kwargs)
-
-with plain_open(os.path.join(folder, "traps")) as file:
-    traps = json.load(file)
-builtins.open = open
-"""
-
-
-@pytest.fixture
-def traps(tmp_path):
-    return Traps(tmp_path / "traps")
-
-
-class Traps:
-    """Files that kill or keep the process that opens them."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        folder.mkdir()
-        (folder / "sitecustomize.py").write_text(TRAPS)
-        self.settings = {"PYTHONPATH": str(folder)}
-
-    def set(self, **paths):
-        by_path = {path: kind for kind, some in paths.items() for path in some}
-        (self.folder / "traps").write_text(json.dumps(by_path))
-
-    def sprung(self):
-        """Return the paths that were opened, in order."""
-        log = self.folder / "sprung"
-        return log.read_text().splitlines() if log.exists() else []
-
-    def sprung_since(self, number):
-        return len(self.sprung()) > number
-
-
 def test_files_that_kill_or_keep_their_reader_are_found(
     library, servers, sample, undisturbed, traps
 ):
@@ -218,6 +169,23 @@ def test_files_that_kill_or_keep_their_reader_are_found(
 def without(rows, paths):
     left_out = {"\\x" + os.fsencode(path).hex() for path in paths}
     return [row for row in rows if row[0] not in left_out]
+
+
+def test_files_that_the_system_cannot_read_are_read_by_the_next_scan(
+    library, servers, sample, undisturbed, traps
+):
+    """An unplugged disk answers with errors until it is noticed."""
+    traps.set(fail=ordinary_files(sample)[40:60])
+    with started(servers, **traps.settings):
+        status = library.scan(sample)
+        library.settle()
+        assert status.failed == undisturbed[0]["failed"] + 20
+        traps.set()
+    with started(servers, **traps.settings):
+        status = library.scan(sample)
+        library.settle()
+    assert (status.stored, status.failed) == (20, undisturbed[0]["failed"])
+    assert library.snapshot() == undisturbed[1]
 
 
 def test_stop_of_the_worker_is_not_taken_for_a_crash(library, servers, sample, traps, tmp_path):

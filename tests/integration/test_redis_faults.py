@@ -24,34 +24,31 @@ def restart_empty(redis):
     redis.start()
 
 
-def test_redis_that_comes_back_empty(library, servers, sample, undisturbed):
-    with started(servers) as worker:
-        scan_id = start_scan(sample)
-        for part in (0.2, 0.6):
-            wait_for_stored(scan_id, part)
-            restart_empty(servers.redis)
-        check(scan_id, undisturbed)
-        assert worker.poll() is None
+def test_redis_that_comes_back_empty(library, servers, small_batches, sample, undisturbed):
+    scan_id = start_scan(sample)
+    for part in (0.2, 0.6):
+        wait_for_stored(scan_id, part)
+        restart_empty(servers.redis)
+    check(scan_id, undisturbed)
+    assert small_batches.poll() is None
 
 
-def test_redis_that_is_emptied_unnoticed(library, servers, sample, undisturbed):
-    with started(servers) as worker:
-        scan_id = start_scan(sample)
-        wait_for_stored(scan_id, 0.3)
-        redis_client().flushall()
-        check(scan_id, undisturbed)
-        assert worker.poll() is None
+def test_redis_that_is_emptied_unnoticed(library, servers, small_batches, sample, undisturbed):
+    scan_id = start_scan(sample)
+    wait_for_stored(scan_id, 0.3)
+    redis_client().flushall()
+    check(scan_id, undisturbed)
+    assert small_batches.poll() is None
 
 
-def test_redis_whose_memory_is_full(library, servers, sample, undisturbed):
-    with started(servers) as worker:
-        scan_id = start_scan(sample)
-        wait_for_stored(scan_id, 0.3)
-        redis_client().config_set("maxmemory", 1)
-        time.sleep(3)
-        redis_client().config_set("maxmemory", 0)
-        check(scan_id, undisturbed, 120)
-        assert worker.poll() is None
+def test_redis_whose_memory_is_full(library, servers, small_batches, sample, undisturbed):
+    scan_id = start_scan(sample)
+    wait_for_stored(scan_id, 0.3)
+    redis_client().config_set("maxmemory", 1)
+    time.sleep(3)
+    redis_client().config_set("maxmemory", 0)
+    check(scan_id, undisturbed, 120)
+    assert small_batches.poll() is None
 
 
 @pytest.fixture
@@ -71,16 +68,15 @@ def refuses():
     return redis_client().info("persistence")["aof_last_write_status"] != "ok"
 
 
-def test_redis_whose_disk_is_full(small_disk, library, servers, sample, undisturbed):
-    with started(servers) as worker:
-        scan_id = start_scan(sample)
-        wait_for_stored(scan_id, 0.3)
-        small_disk.fill()
-        library.wait_for(refuses, what="a Redis that cannot write")
-        time.sleep(3)
-        small_disk.drop()
-        check(scan_id, undisturbed, 120)
-        assert worker.poll() is None
+def test_redis_whose_disk_is_full(small_disk, library, servers, small_batches, sample, undisturbed):
+    scan_id = start_scan(sample)
+    wait_for_stored(scan_id, 0.3)
+    small_disk.fill()
+    library.wait_for(refuses, what="a Redis that cannot write")
+    time.sleep(3)
+    small_disk.drop()
+    check(scan_id, undisturbed, 120)
+    assert small_batches.poll() is None
 
 
 def test_stop_while_redis_is_away_takes_seconds_and_loses_nothing(

@@ -3,6 +3,7 @@
 import pytest
 
 from backend_worker.library.sample import make_library
+from tests.support.traps import Traps
 
 
 @pytest.fixture
@@ -26,6 +27,16 @@ def worker(servers):
         yield process
 
 
+@pytest.fixture(scope="module")
+def small_batches(servers):
+    """As ``worker``, one that takes many small batches."""
+    from tests.support import disturbance, lab
+
+    with disturbance.started(servers) as process:
+        lab.wait_for(lab.worker_is_ready, what="a ready worker")
+        yield process
+
+
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory):
     """A library that is scanned under disturbances; nobody changes it."""
@@ -45,3 +56,9 @@ def undisturbed(servers, sample):
     lab.empty()
     with disturbance.started(servers):
         return disturbance.result(start_scan(sample))
+
+
+@pytest.fixture
+def traps(tmp_path):
+    """Files of which a worker with ``traps.settings`` dies, and the like."""
+    return Traps(tmp_path / "traps")

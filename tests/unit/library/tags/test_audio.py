@@ -29,9 +29,7 @@ from tests.unit.library.tags.files import copy_of, read
         ("tone.oga", "flac", 0.5, 8000, 1, 16),
     ],
 )
-def test_properties(  # noqa: PLR0917 - the columns of the table above
-    tmp_path, template, codec, duration, sample_rate, channels, bit_depth
-):
+def test_properties(tmp_path, template, codec, duration, sample_rate, channels, bit_depth):
     track = read(copy_of(tmp_path, template))
     assert track.codec == codec
     assert track.duration == pytest.approx(duration, abs=0.01)
