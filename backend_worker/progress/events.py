@@ -16,29 +16,37 @@ from backend_worker.progress.connection import redis_client
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import redis
+
 logger = logging.getLogger(__name__)
 
 
-def publish(kind: str, scan_id: int | None = None, **details: Any) -> None:
+def publish(
+    kind: str, scan_id: int | None = None, *, client: redis.Redis | None = None, **details: Any
+) -> None:
     """Append an event such as ``scan.finished`` to the bounded stream.
 
     Args:
         kind: ``<subject>.<what happened>``.
         scan_id: the scan that it belongs to.
+        client: instead of this process's own, whose time-outs are long.
         **details: JSON-able values.
     """
-    publish_all([(kind, details)], scan_id)
+    publish_all([(kind, details)], scan_id, client=client)
 
 
 def publish_all(
-    events: Sequence[tuple[str, Mapping[str, Any]]], scan_id: int | None = None
+    events: Sequence[tuple[str, Mapping[str, Any]]],
+    scan_id: int | None = None,
+    *,
+    client: redis.Redis | None = None,
 ) -> None:
     """Append several events, as (kind, details), at the price of one: see :func:`publish`."""
     config = get_config()
     if not config.progress_stream:
         return
     try:
-        pipeline = redis_client().pipeline(transaction=False)
+        pipeline = (client or redis_client()).pipeline(transaction=False)
         for kind, details in events:
             entry = {"kind": kind, "time": f"{time.time():.3f}", "details": json.dumps(details)}
             if scan_id is not None:
