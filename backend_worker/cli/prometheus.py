@@ -49,24 +49,24 @@ _OF_SCAN = ("found", "stored", "unchanged", "failed", "ignored", "waiting")
 def text(report: Mapping[str, Any]) -> str:
     """Return a report of ``backend-worker status`` as metrics; what is not known is left out."""
     workers = report["workers"]
-    parts = [_metric("workers", "gauge", "Workers that answer.", [({}, len(workers))])]
+    parts = [metric("workers", "gauge", "Workers that answer.", [({}, len(workers))])]
     for name, kind, meaning, figure in _OF_WORKER:
         values = [({"worker": worker["name"]}, worker[figure]) for worker in workers]
-        parts.append(_metric(name, kind, meaning, values))
+        parts.append(metric(name, kind, meaning, values))
     parts += [
-        _metric(
+        metric(
             "queue_messages",
             "gauge",
             "Messages that wait.",
             [({"queue": name}, length) for name, length in report["queues"].items()],
         ),
-        _metric(
+        metric(
             "unacknowledged_messages",
             "gauge",
             "Messages that workers have taken and not finished.",
             [({}, report["under_way"])],
         ),
-        _metric(
+        metric(
             "scan_files",
             "gauge",
             "Files of the scans that run, by what has become of them.",
@@ -78,7 +78,7 @@ def text(report: Mapping[str, Any]) -> str:
             ],
         ),
         *(
-            _metric(
+            metric(
                 f"library_{name}",
                 "gauge",
                 f"In the library: {name.replace('_', ' ')}.",
@@ -90,9 +90,10 @@ def text(report: Mapping[str, Any]) -> str:
     return "".join(parts)
 
 
-def _metric(
+def metric(
     name: str, kind: str, meaning: str, values: Iterable[tuple[Mapping[str, str], float | None]]
 ) -> str:
+    """Return one metric with its samples, as (labels, value); nothing if no value is known."""
     samples = [
         f"{PREFIX}{name}{_labels(labels)} {value}\n"
         for labels, value in values

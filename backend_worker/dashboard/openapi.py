@@ -90,8 +90,10 @@ SCHEMAS: dict[str, Schema] = {
     "Healthy": _object(ok=_FLAG, away=_list(_TEXT)),
     "Worker": _object(
         name=_TEXT,
+        version=_TEXT,
         pid=_INTEGER,
         processes=_INTEGER,
+        busy_processes=_INTEGER,
         max_processes=_INTEGER,
         tasks_done=_INTEGER,
         uptime_seconds=_NUMBER,
@@ -103,7 +105,9 @@ SCHEMAS: dict[str, Schema] = {
         temperature_c=_or_null(_NUMBER),
         cpu_percent=_or_null(_NUMBER),
         files_per_second=_or_null(_NUMBER),
-        scale_events=_list({"type": "object"}),
+        scale_events=_list(
+            _object(**{"time": _NUMBER, "from": _INTEGER, "to": _INTEGER, "reason": _TEXT})
+        ),
     ),
     "Progress": _with(
         _SCAN,

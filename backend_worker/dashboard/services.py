@@ -79,7 +79,7 @@ def _patiently(function: Callable[[], Answer]) -> Answer:
     """Ask, and once more on a new connection if the server has closed this one."""
     try:
         return function()
-    except connection.RETRYABLE:
+    except (*connection.RETRYABLE, connection.DatabaseAwayError):
         if connection.connection_is_open():
             raise
         return function()

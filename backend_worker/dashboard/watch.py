@@ -9,9 +9,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from backend_worker.cli.follow import Rate
+import redis.exceptions
+
 from backend_worker.dashboard.errors import Refusal
 from backend_worker.dashboard.workers import Workers
+from backend_worker.progress import figures
+from backend_worker.progress.connection import impatient_client
+from backend_worker.progress.rate import Rate
 from backend_worker.storage import scans, search
 from backend_worker.tasks import broker
 
@@ -28,15 +32,10 @@ BOARD_SECONDS = 2.0
 TOTALS_SECONDS = 5.0
 FLOWER_SECONDS = 30.0
 FLOWER_ANSWER_SECONDS = 0.5
-UNKNOWN_BOARD: dict[str, Any] = {
-    "memory_bytes": None,
-    "memory_high_bytes": None,
-    "pss_bytes": None,
-    "temperature_c": None,
-    "cpu_percent": None,
-    "files_per_second": None,
-    "scale_events": [],
-}
+# Batches end in bursts; the rate is that of several.
+RATE_SECONDS = 10.0
+# For which Redis may hold up one of the threads.
+REDIS_SECONDS = 5.0
 
 
 class Remembered:
@@ -69,6 +68,7 @@ class Watch:
         self._workers = Workers(services.config)
         self._task: asyncio.Task[None] | None = None
         self._rates: dict[int, Rate] = {}
+        self._cpu = _Processor()
         self.workers = Remembered(BOARD_SECONDS * 0.9, self._ask_workers)
         self.queues = Remembered(BOARD_SECONDS * 0.9, lambda: services.ask(_queues))
         self.totals = Remembered(TOTALS_SECONDS, lambda: services.ask(search.totals))
@@ -103,7 +103,7 @@ class Watch:
             "under_way": queues["under_way"],
             "library": library,
             "scan": running[0] if running else None,
-            "board": UNKNOWN_BOARD,
+            "board": self._board(workers),
         }
 
     async def _run(self) -> None:
@@ -139,7 +139,7 @@ class Watch:
         workers, queues = await asyncio.gather(self.workers.get(), self.queues.get())
         self._services.hub.show(
             "board",
-            UNKNOWN_BOARD
+            self._board(workers)
             | {
                 "time": time.time(),
                 "workers": len(workers),
@@ -150,6 +150,29 @@ class Watch:
                 "under_way": queues["under_way"],
             },
         )
+
+    def _board(self, workers: list[dict[str, Any]]) -> dict[str, Any]:
+        """Return what all workers use together, None where none of them tells."""
+        cpu_seconds = _total(workers, "cpu_seconds")
+        temperatures = [w["temperature_c"] for w in workers if w["temperature_c"] is not None]
+        changes = [change for worker in workers for change in worker["scale_history"]]
+        return {
+            "memory_bytes": _total(workers, "memory_bytes"),
+            "memory_high_bytes": _total(workers, "memory_high_bytes"),
+            "pss_bytes": _total(workers, "pss_bytes"),
+            "temperature_c": max(temperatures, default=None),
+            "cpu_percent": None if cpu_seconds is None else self._cpu.percent(cpu_seconds),
+            "files_per_second": _total(workers, "files_per_second"),
+            "scale_events": [
+                {
+                    "time": change["time"],
+                    "from": change["before"],
+                    "to": change["after"],
+                    "reason": change["reason"],
+                }
+                for change in sorted(changes, key=lambda change: change["time"])
+            ],
+        }
 
     async def _ask_workers(self) -> list[dict[str, Any]]:
         try:
@@ -162,8 +185,14 @@ class Watch:
 
     async def _ask_scans(self) -> list[dict[str, Any]]:
         running = await self._services.ask(_running_scans)
-        self._rates = {status.id: self._rates.get(status.id) or Rate() for status in running}
-        return [_progress(status, self._rates[status.id]) for status in running]
+        folders = await self._services.ask(_folders) if running else {}
+        self._rates = {
+            status.id: self._rates.get(status.id) or Rate(RATE_SECONDS) for status in running
+        }
+        return [
+            _progress(status, self._rates[status.id]) | {"folder": folders.get(status.id)}
+            for status in running
+        ]
 
     async def _look_for_flower(self) -> bool:
         url = urlsplit(self._services.config.dashboard_flower_url)
@@ -182,13 +211,52 @@ class Watch:
         return True
 
 
+class _Processor:
+    """Per cent of one core, from processor seconds at two moments."""
+
+    def __init__(self) -> None:
+        self._before: tuple[float, float] | None = None
+        self._percent: float | None = None
+
+    def percent(self, seconds: float) -> float | None:
+        """Take the processor seconds so far; None the first time and after a worker's end."""
+        now = time.monotonic()
+        if self._before is None or seconds < self._before[1]:
+            self._percent = None
+        elif seconds > self._before[1] or now - self._before[0] >= BOARD_SECONDS:
+            self._percent = round(100 * (seconds - self._before[1]) / (now - self._before[0]), 1)
+        else:
+            return self._percent  # the same answer once more
+        self._before = (now, seconds)
+        return self._percent
+
+
+def _total(workers: list[dict[str, Any]], name: str) -> Any:
+    known = [worker[name] for worker in workers if worker[name] is not None]
+    return sum(known) if known else None
+
+
 def _queues() -> dict[str, Any]:
-    return {"waiting": broker.queue_lengths(), "under_way": len(broker.taken_queues())}
+    with impatient_client(REDIS_SECONDS) as client:
+        return {
+            "waiting": broker.queue_lengths(client),
+            "under_way": client.hlen(broker.UNACKED_KEY),
+        }
 
 
 def _running_scans() -> list[ScanStatus]:
     found = (scans.get(scan.id) for scan in scans.active())
     return [status for status in found if status is not None and status.active]
+
+
+def _folders() -> dict[int, str]:
+    """Return the folder that each running walk has come to; nothing while Redis is away."""
+    try:
+        with impatient_client(REDIS_SECONDS) as client:
+            running = figures.running(client)
+    except redis.exceptions.RedisError:
+        return {}
+    return {scan.scan_id: scan.folder for scan in running if scan.folder and not scan.walk_ended}
 
 
 def _progress(status: ScanStatus, measured: Rate) -> dict[str, Any]:
@@ -199,5 +267,4 @@ def _progress(status: ScanStatus, measured: Rate) -> dict[str, Any]:
         "scan": status.id,
         "rate": round(rate, 1),
         "seconds_left": None if left is None else round(left),
-        "folder": None,
     }

@@ -19,8 +19,6 @@ logger = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 1.0
 SOCKET_SECONDS = 5
-# All workers that are known have answered: no need to wait for others, but now and then.
-LOOK_FOR_OTHERS_EVERY = 10
 
 
 class Workers:
@@ -32,11 +30,11 @@ class Workers:
         self._mailbox = Mailbox("celery", type="fanout", accept=["json"], serializer="json")
         self._connection: kombu.Connection | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="workers")
-        self._known = 0
-        self._asked = 0
 
     async def ask(self) -> list[dict[str, Any]]:
-        """Return name, processes and more of each worker that answers within a second.
+        """Return what each worker that answers within a second tells about itself, by name.
+
+        See :func:`backend_worker.worker.metrics.describe` for the figures.
 
         Raises:
             kombu.exceptions.OperationalError, redis.RedisError: Redis is away.
@@ -49,22 +47,25 @@ class Workers:
         self._thread.shutdown(wait=False)
 
     def _ask(self) -> list[dict[str, Any]]:
-        self._asked += 1
-        limit = self._known if self._asked % LOOK_FOR_OTHERS_EVERY else 0
         try:
             if self._connection is None:
                 self._connection = self._connect()
             mailbox = self._mailbox(self._connection)
-            answers = mailbox.multi_call("stats", timeout=ANSWER_SECONDS, limit=limit or None)
+            # Each worker's mailbox is bound to one exchange: when all have answered, nobody
+            # waits for more. That of a worker that was killed stays bound: then the time ends it.
+            bound = self._connection.default_channel.get_table(mailbox.exchange.name)
+            answers = mailbox.multi_call("board", timeout=ANSWER_SECONDS, limit=len(bound) or None)
         except (OSError, kombu.exceptions.KombuError, redis.exceptions.RedisError):
             self._disconnect()
-            self._known = 0
             raise
         found: dict[str, dict[str, Any]] = {}
         for answer in answers or []:
             found |= answer
-        self._known = len(found)
-        return [_described(name, stats) for name, stats in sorted(found.items())]
+        return [
+            {"name": name, **figures}
+            for name, figures in sorted(found.items())
+            if "error" not in figures
+        ]
 
     def _connect(self) -> kombu.Connection:
         connection = kombu.Connection(
@@ -85,15 +86,3 @@ class Workers:
                 connection.release()
             except Exception as error:
                 logger.debug("connection not closed properly: %s", error)
-
-
-def _described(name: str, stats: dict[str, Any]) -> dict[str, Any]:
-    pool = stats["pool"]
-    return {
-        "name": name,
-        "pid": stats["pid"],
-        "processes": len(pool["processes"]),
-        "max_processes": (stats.get("autoscaler") or {}).get("max") or pool["max-concurrency"],
-        "tasks_done": sum(stats["total"].values()),
-        "uptime_seconds": stats["uptime"],
-    }

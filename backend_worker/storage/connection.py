@@ -121,17 +121,22 @@ def transaction() -> Iterator[psycopg2.extensions.cursor]:
     """One transaction on this thread's connection: commit at the end, else roll back.
 
     Raises:
-        DatabaseAwayError: PostgreSQL cannot be reached.
+        DatabaseAwayError: PostgreSQL cannot be reached, or has closed the connection.
     """
     connection = process_connection()
     try:
         with connection.cursor() as cursor:
             yield cursor
         connection.commit()
-    except BaseException:
+    except BaseException as error:
         # a lost connection cannot roll back; a new one is opened next time
         try:
             connection.rollback()
         except psycopg2.Error:
             connection.close()
+        # After an immediate shutdown psycopg2 raises its base class, without an SQLSTATE, and
+        # takes the connection for open.
+        if type(error) is psycopg2.DatabaseError and error.pgcode is None:
+            connection.close()
+            raise DatabaseAwayError(f"PostgreSQL closed the connection: {error}") from error
         raise

@@ -130,6 +130,7 @@ def test_status_knows_the_worker_and_the_library(music, dashboard):
     assert status["library"]["tracks"] == TRACKS
     assert status["library"]["bytes"] > 0
     assert status["scan"] is None
+    assert status["board"]["pss_bytes"] > 20e6
 
 
 @pytest.mark.parametrize(
@@ -252,7 +253,9 @@ def test_prometheus_understands_the_figures(music, dashboard):
     families = {f.name: f for f in parser.text_string_to_metric_families(answer.body.decode())}
     assert families["backend_worker_library_tracks"].samples[0].value == TRACKS
     assert families["backend_worker_processes"].samples[0].value >= 1
-    assert len(families["backend_worker_queued"].samples) == 8
+    assert len(families["backend_worker_queue_messages"].samples) == 8
+    for server in ("redis", "postgresql"):
+        assert families[f"backend_worker_{server}_up"].samples[0].value == 1
     assert all(family.documentation for family in families.values())
 
 
