@@ -42,7 +42,7 @@ function startTheme() {
     const next = THEMES[(THEMES.indexOf(recall("theme") ?? "auto") + 1) % THEMES.length];
     remember("theme", next === "auto" ? null : next);
     show();
-    announce(t(`theme.${next}`));
+    announce(t(`theme.${next}`), "theme");
   });
   onLanguage(show);
   show();
@@ -123,8 +123,8 @@ function startAnnouncements() {
     newest = item;
     if (Date.now() - item.time > FRESH_MS) return; // from before the page was opened
     const scan = String(item.data.scan ?? item.data.id ?? "");
-    if (item.kind === "scan.started") announce(t("news.scan.started", { ...item.data, scan }));
-    if (item.kind === "scan.completed") announce(t("scan.spoken.end"));
+    if (item.kind === "scan.started") announce(t("news.scan.started", { ...item.data, scan }), "scan");
+    if (item.kind === "scan.completed") announce(t("scan.spoken.end"), "scan");
   });
 }
 

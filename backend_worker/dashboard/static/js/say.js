@@ -4,6 +4,7 @@ import { h } from "./dom.js";
 import { ApiError, Declined } from "./api.js";
 
 const SHOWN_MS = 7000;
+const CALM_MS = 700; // until nobody types any more
 
 /** Show a short note, which a screen reader speaks as well. */
 export function toast(text, { bad = false } = {}) {
@@ -12,14 +13,17 @@ export function toast(text, { bad = false } = {}) {
   setTimeout(() => note.remove(), bad ? 2 * SHOWN_MS : SHOWN_MS);
 }
 
-/** Let a screen reader speak; the last of several within a second wins. */
-export function announce(text) {
+const unspoken = new Map(); // subject -> text
+
+/** Let a screen reader speak; of several texts on a subject within a moment only the last. */
+export function announce(text, subject = text) {
+  unspoken.set(subject, text);
   clearTimeout(announce.timer);
   announce.timer = setTimeout(() => {
-    const element = document.getElementById("announcer");
-    element.textContent = "";
-    element.textContent = text;
-  }, 700);
+    const said = [...unspoken.values()].join(" ");
+    unspoken.clear();
+    document.getElementById("announcer").textContent = said;
+  }, CALM_MS);
 }
 
 /** Run what a button does: not twice at once, and what goes wrong is shown. */

@@ -150,7 +150,10 @@ export async function loadInto(element, load, signal) {
   if (!element.childElementCount) put(element, h("p.note", null, t("loading")));
   try {
     const content = await load();
-    if (!signal.aborted) put(element, content);
+    if (signal.aborted) return;
+    put(element, content);
+    const main = document.getElementById("main"); // has the focus when a view came without a heading
+    if (document.activeElement === main) element.querySelector("h1")?.focus({ preventScroll: true });
   } catch (error) {
     if (signal.aborted || error.name === "AbortError") return;
     put(element, refused(error, () => loadInto(element, load, signal)));
@@ -198,7 +201,7 @@ export function paged({ list, load, item, empty, count, signal }) {
       note.hidden = list.childElementCount > 0;
       setText(note, empty);
       if (byHand) items[0]?.querySelector("a, button")?.focus();
-      announce(list.childElementCount ? count(list.childElementCount) : empty);
+      announce(list.childElementCount ? count(list.childElementCount) : empty, "list");
     } catch (error) {
       if (signal.aborted || mine !== turn || error.name === "AbortError") return;
       more.hidden = true;

@@ -90,6 +90,7 @@ function running() {
     if (figures.walk_ended) bar.setAttribute("aria-valuenow", Math.floor(share * 100));
     else bar.removeAttribute("aria-valuenow");
     bar.setAttribute("aria-valuetext", sentence(figures, done, found));
+    if (stopping && document.activeElement === stop) title.focus();
     stop.hidden = stopping;
     if (figures.walk_ended) speak(share);
   }
@@ -98,7 +99,7 @@ function running() {
     for (const quarter of QUARTERS) {
       if (share < quarter || spoken.has(quarter)) continue;
       spoken.add(quarter);
-      if (share < quarter + 0.2) announce(t("scan.spoken", { share: percent(quarter) }));
+      if (share < quarter + 0.2) announce(t("scan.spoken", { share: percent(quarter) }), "scan");
     }
   }
 

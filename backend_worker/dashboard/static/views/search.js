@@ -67,7 +67,7 @@ export function search({ query, signal }) {
       ]);
       if (mine !== latest) return;
       put(results, found(tracks.tracks, albums.albums, artists.artists));
-      announce(t("search.found", { count: tracks.tracks.length }));
+      announce(t("search.found", { count: tracks.tracks.length }), "list");
     } catch (error) {
       if (mine !== latest || error.name === "AbortError") return;
       asked = null;
