@@ -94,7 +94,7 @@ class Live extends EventTarget {
       time: now,
       processes: data.processes ?? null,
       queued: data.queued ?? null,
-      memory: data.memory_bytes ?? null,
+      memory: data.memory_bytes ?? data.pss_bytes ?? null,
       temperature: data.temperature_c ?? null,
     });
     while (this.samples[0].time < now - WINDOW_MS) this.samples.shift();
@@ -102,6 +102,7 @@ class Live extends EventTarget {
   }
 
   #tell(kind, id, data) {
+    if (!amount(kind, data)) return;
     const time = id ? new Date(Number(id.split("-")[0])) : new Date(); // a Redis id begins with the time
     const same = MERGED.has(kind) ? this.#recent(kind, data.scan) : null;
     if (same) {
@@ -136,6 +137,7 @@ class Live extends EventTarget {
 /** How many things one event is about. */
 function amount(kind, data) {
   if (kind === "batch.stored") return data.stored ?? 0;
+  if (kind === "vectors.stored") return data.tracks ?? 0; // those of artists follow from them
   return data.count ?? 1;
 }
 

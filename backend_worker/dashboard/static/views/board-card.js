@@ -57,7 +57,7 @@ export function boardCard(signal) {
     });
     charts.queued.update(live.samples, { value: live.status ? total(live.status.queues) : null });
     charts.memory.update(live.samples, {
-      value: board.memory_bytes ?? null,
+      value: board.memory_bytes ?? board.pss_bytes ?? null,
       limit: board.memory_high_bytes ?? null,
       note: board.memory_high_bytes ? t("board.below", { most: memory(board.memory_high_bytes) }) : "",
     });

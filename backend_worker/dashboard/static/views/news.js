@@ -41,13 +41,13 @@ export function newsCard(signal) {
 }
 
 /** One event as a sentence. */
-function sentence({ kind, data, sum, count }) {
+function sentence({ kind, data, sum }) {
   const scan = data.scan ?? data.id;
   if (kind === "batch.stored") return t("news.batch.stored", { count: sum });
   if (kind === "cover.stored") return t("news.cover.stored", { count: sum });
   if (kind === "vectors.stored") return t("news.vectors.stored", { count: sum });
-  if (kind === "file.failed" && (count > 1 || !data.path)) return t("news.file.failed.many", { count: sum });
-  if (kind === "file.failed") return t("news.file.failed", { path: data.path, reason: data.reason ?? "" });
+  if (kind === "file.failed" && sum > 1) return t("news.file.failed.many", { count: sum });
+  if (kind === "file.failed") return t("news.file.failed", data.files?.[0] ?? {});
   const figures = kind === "scan.completed" || kind === "scan.cancelled" ? figuresOf(data) : "";
   const key = `news.${kind}`;
   if (!has(key)) return kind;
