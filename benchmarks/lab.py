@@ -43,7 +43,7 @@ NINE = {
 READY_SECONDS = 120
 STOP_SECONDS = 60
 SCAN_SECONDS = 3600
-POLL_SECONDS = 0.05
+POLL_SECONDS = 0.1
 # `broker.holds`: the length of each queue's four lists of priorities, and what is taken
 _COMMANDS_OF_A_LOOK = 4 * len(QUEUE_NAMES) + 1
 # A message is nowhere for an instant while a worker takes it.
@@ -131,15 +131,43 @@ class Lab:
         from backend_worker.cli.scan import start_scan  # noqa: PLC0415 - settings come first
         from backend_worker.storage import scans  # noqa: PLC0415
 
+        newest = self._newest_event()
         scan_id = start_scan(str(folder))
         deadline = time.monotonic() + SCAN_SECONDS
         status = scans.get(scan_id)
         while status.active and time.monotonic() < deadline:
-            time.sleep(POLL_SECONDS)
+            newest = self._wait_for_event(newest)
             status = scans.get(scan_id)
         if status.status != "completed":
             raise RuntimeError(f"the scan of {folder} is {status.status}: {status.message}")
         return status
+
+    def _newest_event(self) -> str:
+        from backend_worker.config import get_config  # noqa: PLC0415 - settings come first
+        from backend_worker.progress.connection import redis_client  # noqa: PLC0415
+
+        self._asked += 1
+        newest = redis_client().xrevrange(get_config().progress_stream, count=1)
+        return newest[0][0] if newest else "0-0"
+
+    def _wait_for_event(self, after: str) -> str:
+        """Wait for news of a scan, without a question in between that would cost something.
+
+        Returns:
+            The number of the newest event; after a second without any the one before.
+        """
+        from backend_worker.config import get_config  # noqa: PLC0415 - settings come first
+        from backend_worker.progress.connection import redis_client  # noqa: PLC0415
+
+        while True:
+            self._asked += 1
+            found = redis_client().xread({get_config().progress_stream: after}, block=1000)
+            if not found:
+                return after
+            entries = found[0][1]  # of the one stream
+            after = entries[-1][0]
+            if any(fields["kind"].startswith("scan.") for _, fields in entries):
+                return after
 
     def settle(self) -> float:
         """Wait until no message is left, and return for how long that is true, in seconds.

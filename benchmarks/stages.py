@@ -40,6 +40,11 @@ STAGES = (
 )
 _STAGES = [(name, re.compile(pattern)) for name, pattern in STAGES]
 OTHER = "other"
+# Innermost frames that wait for work or for an answer, which py-spy does not always see.
+_WAITS = re.compile(
+    r"^(Connection\._recv .*billiard/connection\.py|\S*poll .*kombu/utils/eventio\.py"
+    r"|SocketBuffer\._read_from_socket .*redis/)"
+)
 # Where a child's own work begins, whatever forked it.
 _CHILD_BEGINS = re.compile(r"^(Worker\.)?workloop .*billiard/pool\.py")
 
@@ -58,7 +63,8 @@ def run(cache: Path, *, tracks: int, say: Callable[[str], None]) -> dict[str, An
     python = install_from_pypi(cache, "py-spy")
     library = made_up(cache, tracks)
     cpu, lines = isolated(measure, library, cache, python.parent / "py-spy")
-    stacks = [(frames, count) for frames, count in map(parse, lines) if frames]
+    parsed = map(parse, lines)
+    stacks = [(frames, count) for frames, count in parsed if frames and not waits(frames)]
     samples = sum(count for _, count in stacks)
     if not samples:
         raise MissingProgramError("py-spy took no sample: it may not look into processes here")
@@ -125,6 +131,11 @@ def parse(line: str) -> tuple[list[str], int]:
     stack, _, count = line.rpartition(" ")
     frames = [frame for frame in stack.split(";") if not frame.startswith("process ")]
     return frames, int(count)
+
+
+def waits(frames: list[str]) -> bool:
+    """Say whether a stack waits for work or for an answer."""
+    return bool(_WAITS.search(frames[-1]))
 
 
 def stage_of(frames: Iterable[str]) -> str:

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 import pytest
 
 from benchmarks.flame import flame_graph
-from benchmarks.stages import drawn, parse, stage_of
+from benchmarks.stages import drawn, parse, stage_of, waits
 
 SITE = "/x/lib/python3.13/site-packages"
 TRACE = f"fast_trace_task ({SITE}/celery/app/trace.py:1)"
@@ -43,6 +43,12 @@ def test_the_innermost_known_frame_decides(inner, stage):
 
 def test_what_nobody_knows_is_other():
     assert stage_of(["main (/y/main.py:1)"]) == "other"
+
+
+def test_a_child_without_work_does_not_count():
+    assert waits([CHILD, f"Connection._recv ({SITE}/billiard/connection.py:1)"])
+    assert waits([f"_epoll.poll ({SITE}/kombu/utils/eventio.py:1)"])
+    assert not waits([CHILD, f"Connection._send ({SITE}/billiard/connection.py:1)"])
 
 
 def test_lines_of_py_spy_are_read():
