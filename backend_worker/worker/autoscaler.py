@@ -183,8 +183,9 @@ class LibraryAutoscaler(Autoscaler):
         more = processes - self.processes
         if more > 0:
             self.pool.grow(more)
-            self.pool.maintain_pool()
-        elif more < 0:
+        # Always: the pool counts one that has just ended until it looks again, seconds later.
+        self.pool.maintain_pool()
+        if more < 0:
             pool = self.pool._pool
             idle = children.idle_children(pool)
             gone = children.shrink(pool, children.heaviest(idle, -more))

@@ -86,8 +86,13 @@ def shrink(pool: Any, children: Iterable[Child]) -> int:
 
 
 def renew(pool: Any, child: Child) -> bool:
-    """Let an idle child go; the pool makes another in its place. Say whether it goes."""
-    return _let_go(pool, child)
+    """Put a fresh process in an idle child's place, and say whether the child goes.
+
+    The fresh one first: the pool may notice only seconds later that a process has ended.
+    """
+    pool.grow(1)
+    pool.maintain_pool()
+    return shrink(pool, [child]) == 1
 
 
 def own_bytes(pid: int) -> int:
