@@ -71,7 +71,7 @@ def test_what_is_to_be_expected_is_one_line_and_a_scan_one_for_each_phase(
         kill(*children(worker))  # some of them at work
         restart(servers.redis, away=1.5)
         library.wait_for(library.worker_is_ready)
-        restart(servers.postgres)
+        restart(servers.postgres, away=1.5)
         redis_client().lpush("maintenance", _not_decodable())
         ended(scan_id)
         library.settle()
