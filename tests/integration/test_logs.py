@@ -69,9 +69,10 @@ def test_what_is_to_be_expected_is_one_line_and_a_scan_one_for_each_phase(
         scan_id = start_scan(music)
         library.wait_for(lambda: scans.get(scan_id).stored >= 50)
         kill(*children(worker))  # some of them at work
+        library.wait_for(lambda: "exited prematurely" in log(), seconds=20, what="its line")
         restart(servers.redis, away=1.5)
         library.wait_for(library.worker_is_ready)
-        restart(servers.postgres)
+        restart(servers.postgres, away=1.5)
         redis_client().lpush("maintenance", _not_decodable())
         ended(scan_id)
         library.settle()
