@@ -31,6 +31,7 @@ def away(tmp_path_factory):
             with Dashboard(tmp_path_factory.mktemp("server")) as dashboard:
                 yield servers, dashboard
         finally:
+            close_process_connection()
             os.environ.clear()
             os.environ.update(before)
             get_config.cache_clear()
@@ -69,6 +70,30 @@ def test_postgresql_away_is_said_and_passes(away):
         [told] = listener.events({"server.back"}, 1)
         assert told["server"] == "postgresql"
     assert dashboard.get("/api/albums").json == {"albums": [], "next": None}
+
+
+@pytest.mark.parametrize("how", [signal.SIGQUIT, signal.SIGINT, signal.SIGKILL])
+def test_a_transaction_knows_a_server_that_went_away(away, how):
+    """After an immediate shutdown (SIGQUIT) psycopg2 raises its base class: see connection.py."""
+    from backend_worker.storage import connection
+
+    servers, _ = away
+    with connection.transaction() as cursor:
+        cursor.execute("SELECT 1")
+    servers.postgres.stop(how)
+    try:
+        for _ in range(2):
+            with (
+                pytest.raises((*connection.RETRYABLE, connection.DatabaseAwayError)),
+                connection.transaction() as cursor,
+            ):
+                cursor.execute("SELECT 1")
+        assert not connection.connection_is_open()
+    finally:
+        servers.postgres.start()
+    with connection.transaction() as cursor:
+        cursor.execute("SELECT 2")
+        assert cursor.fetchone() == (2,)
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
