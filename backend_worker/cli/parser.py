@@ -121,6 +121,13 @@ def _add_questions(commands: argparse._SubParsersAction[argparse.ArgumentParser]
     status.add_argument(
         "--prometheus", action="store_true", help="print metrics in Prometheus' text format"
     )
+    top = _command(
+        commands, "top", "top:top", "what the worker does, live, until Ctrl-C", needs="redis"
+    )
+    top.add_argument("--once", action="store_true", help="show it one time")
+    top.add_argument(
+        "--interval", type=_interval, default=1.0, help="seconds between two looks (default: 1)"
+    )
     search = _command(
         commands, "search", "library:search", "find tracks by words; accents and typos are forgiven"
     )
@@ -175,4 +182,11 @@ def _positive(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError("expected 1 or more")
+    return value
+
+
+def _interval(text: str) -> float:
+    value = float(text)
+    if not 0.1 <= value <= 3600:  # also not a NaN
+        raise argparse.ArgumentTypeError("expected 0.1 to 3600 seconds")
     return value

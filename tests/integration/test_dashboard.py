@@ -3,6 +3,8 @@
 import contextlib
 import json
 import os
+import pathlib
+import re
 import socket
 import subprocess
 import sys
@@ -20,6 +22,7 @@ from backend_worker.library.sample import make_library
 from tests.support import lab
 from tests.support.dashboard import TOKEN, Dashboard, free_port
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 TRACKS = 60
 ODD_NAME = b"caf\xe9 <b>\xf0\x9f\xa6\x94.mp3"  # neither UTF-8 nor harmless in HTML
 
@@ -787,3 +790,23 @@ def test_it_is_small_however_many_look(own, music):
                 dashboard.get(path)
         pss = dashboard.pss_mib()
     assert pss <= 45, f"{pss:.1f} MiB"
+
+
+# ---- what is beside it
+
+
+def test_every_figure_of_the_grafana_dashboard_is_told(music, dashboard):
+    shown = json.loads((ROOT / "docs" / "grafana-dashboard.json").read_text(encoding="utf-8"))
+    asked = {
+        name
+        for panel in shown["panels"]
+        for target in panel["targets"]
+        for name in re.findall(r"backend_worker_\w+", target["expr"])
+    }
+    assert len(asked) > 15
+    # a figure without a value now (no scan runs, no thermometer) is in the program's own text
+    told = dashboard.get("/metrics").body.decode()
+    program = (ROOT / "backend_worker" / "cli" / "prometheus.py").read_text(encoding="utf-8")
+    for name in asked:
+        own = name.removeprefix("backend_worker_")
+        assert f"\n{name}" in told or f'"{own}"' in program, name
