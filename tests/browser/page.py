@@ -35,8 +35,9 @@ class Page:
         violations = self.js("return window.violations ?? []")
         self.driver.get("about:blank")
         messages = [entry["message"] for entry in self.driver.get_log("browser")]
-        assert violations == []
-        assert [text for text in messages if not self._is_expected(text)] == []
+        unexpected = [text for text in messages if not self._is_expected(text)]
+        assert violations == [], violations
+        assert unexpected == [], unexpected
 
     def _is_expected(self, text):
         return any(re.search(pattern, text) for pattern in self.expected)
