@@ -39,13 +39,14 @@ bench-full: $(VENV)/.bench ## the same with up to 100,000 tracks, in one to two 
 bench-table: $(VENV)/.bench ## write the results into the README
 	@$(BIN)/python -m benchmarks table
 
-molecule: $(VENV)/.control ## run the whole site.yml in a container with systemd (needs root)
+SCENARIO ?= native
+molecule: $(VENV)/.control ## run site.yml in a container with systemd (root), or SCENARIO=upgrade, migrate, restore
 	@tools/molecule-host.sh
-	@PATH="$(CURDIR)/$(BIN):$$PATH" MOLECULE_COMMAND_BORDERS=false $(BIN)/molecule test --scenario-name native
+	@tools/molecule.sh $(SCENARIO)
 
-molecule-arm64: $(VENV)/.control ## the same on arm64, emulated where this machine is none
+molecule-arm64: $(VENV)/.control ## the whole of site.yml on arm64, emulated where this machine is none
 	@tools/molecule-host.sh arm64
-	@PATH="$(CURDIR)/$(BIN):$$PATH" MOLECULE_COMMAND_BORDERS=false $(BIN)/molecule test --scenario-name default
+	@tools/molecule.sh default
 
 deploy: $(VENV)/.control ## install everything on a Pi: make deploy HOST=raspberrypi.local
 	@test -n "$(HOST)" || { echo "name the Pi: make deploy HOST=raspberrypi.local"; exit 1; }

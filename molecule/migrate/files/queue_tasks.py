@@ -1,9 +1,15 @@
-"""Queue tasks as Celery writes them, and one that a worker had taken when it died."""
+"""Queue tasks as Celery writes them, and one that a worker had taken when it died.
+
+Usage: ``queue_tasks.py PORT FILE... TAKEN``, names of files in ``/srv/music``.
+"""
 
 import base64
 import json
 import socket
+import sys
 import uuid
+
+_, port, *waiting, taken = sys.argv
 
 
 def message(task: str, args: list, queue: str) -> str:
@@ -34,17 +40,21 @@ def send(*words: str) -> None:
     """Send one command to Redis."""
     parts = [word.encode() for word in words]
     data = b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(p), p) for p in parts)
-    with socket.create_connection(("127.0.0.1", 6379)) as connection:
+    with socket.create_connection(("127.0.0.1", int(port))) as connection:
         connection.sendall(data)
         answer = connection.recv(1000)
     if answer.startswith(b"-"):
         raise SystemExit(answer.decode())
 
 
-for number, name in enumerate(["tone.aac", "tone.oga", "tone.spx"]):
-    paths = [f"/srv/music/{name}"]
-    send("LPUSH", "extract", message("metadata.extract_batch", [paths, f"old-{number}"], "extract"))
-taken = message("metadata.extract_batch", [["/srv/music/tone.wma"], "old-taken"], "extract")
-tag = json.loads(taken)["properties"]["delivery_tag"]
-send("HSET", "unacked", tag, json.dumps([json.loads(taken), "extract", "extract"]))
+def extract(name: str) -> str:
+    """Return a message that asks for one file's tags."""
+    return message("metadata.extract_batch", [[f"/srv/music/{name}"], f"old-{name}"], "extract")
+
+
+for file_name in waiting:
+    send("LPUSH", "extract", extract(file_name))
+envelope = json.loads(extract(taken))
+tag = envelope["properties"]["delivery_tag"]
+send("HSET", "unacked", tag, json.dumps([envelope, "extract", "extract"]))
 send("ZADD", "unacked_index", "1", tag)
