@@ -7,12 +7,14 @@ import logging
 from typing import Any
 
 from celery import signals
+from celery.concurrency import prefork
 from kombu.transport import redis as redis_transport
 
 from backend_worker.celery_app import app
 from backend_worker.config import get_config
 from backend_worker.worker import logs
 from backend_worker.worker.messages import TolerantChannel
+from backend_worker.worker.pool import SteadyPool
 from backend_worker.worker.recovery import GiveBackAfterReconnect, GiveBackOrphans, LookAfterWork
 
 logger = logging.getLogger(__name__)
@@ -20,6 +22,7 @@ logger = logging.getLogger(__name__)
 app.steps["worker"].add(GiveBackOrphans)
 app.steps["consumer"].update((GiveBackAfterReconnect, LookAfterWork))
 redis_transport.Transport.Channel = TolerantChannel
+prefork.TaskPool.Pool = SteadyPool
 
 
 @signals.setup_logging.connect
