@@ -6,13 +6,12 @@ import ctypes
 import gc
 import importlib
 import logging
-import pickle
 from contextlib import suppress
 from importlib.metadata import version
 from typing import Any
 
 from celery import signals
-from celery.concurrency.asynpool import AsynPool
+from celery.concurrency import prefork
 from kombu.transport import redis as redis_transport
 
 from backend_worker.celery_app import app
@@ -20,6 +19,7 @@ from backend_worker.config import get_config, redact
 from backend_worker.queues import QUEUE_NAMES
 from backend_worker.worker import logs, systemd
 from backend_worker.worker.messages import TolerantChannel
+from backend_worker.worker.pool import SteadyPool
 from backend_worker.worker.recovery import GiveBackAfterReconnect, GiveBackOrphans, LookAfterWork
 from backend_worker.worker.telling import Tell
 
@@ -35,16 +35,7 @@ app.steps["worker"].add(GiveBackOrphans)
 app.steps["worker"].add(Tell)
 app.steps["consumer"].update((GiveBackAfterReconnect, LookAfterWork))
 redis_transport.Transport.Channel = TolerantChannel
-
-
-def _empty_pipes(pool: Any, _original: Any = AsynPool._help_stuff_finish) -> None:
-    # A stopping pool reads from the pipes that its processes read from: one may get half a
-    # task. Unhandled, that would print a stack trace and leave the rest of the stop undone.
-    with suppress(EOFError, OSError, pickle.UnpicklingError):
-        _original(pool)
-
-
-AsynPool._help_stuff_finish = staticmethod(_empty_pipes)
+prefork.TaskPool.Pool = SteadyPool
 
 
 @signals.setup_logging.connect
