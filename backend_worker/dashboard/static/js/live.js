@@ -6,7 +6,8 @@ import { Stream } from "./stream.js";
 export const WINDOW_MS = 5 * 60_000; // what the charts show
 const NEWS_KEPT = 60;
 const SCANS_KEPT = 8;
-const FACTS_MS = 15_000; // the library's totals cost the Pi a query
+const STEPS_MS = 10_000;
+const FACTS_MS = 10_000; // the library's totals cost the Pi a query
 // All of these of one scan are one piece of news each, until something else happens.
 const MERGED = new Set(["batch.stored", "cover.stored", "vectors.stored", "file.failed"]);
 const SCAN_ENDS = new Set(["scan.completed", "scan.cancelled", "scan.failed"]);
@@ -104,6 +105,12 @@ class Live extends EventTarget {
   #tell(kind, id, data) {
     if (!amount(kind, data)) return;
     const time = id ? new Date(Number(id.split("-")[0])) : new Date(); // a Redis id begins with the time
+    if (kind === "worker.scaled" && this.#goesOn(time, data)) {
+      const step = this.news[0];
+      Object.assign(step, { id, time, data: { ...data, from: step.data.from } });
+      this.#emit("news");
+      return;
+    }
     const same = MERGED.has(kind) ? this.#recent(kind, data.scan) : null;
     if (same) {
       same.count += 1;
@@ -114,6 +121,13 @@ class Live extends EventTarget {
       this.news.length = Math.min(this.news.length, NEWS_KEPT);
     }
     this.#emit("news");
+  }
+
+  /** Whether the newest piece of news is an earlier step of the same growing or shrinking. */
+  #goesOn(time, { from, to }) {
+    const [step] = this.news;
+    if (step?.kind !== "worker.scaled" || time - step.time > STEPS_MS) return false;
+    return step.data.to === from && Math.sign(step.data.to - step.data.from) === Math.sign(to - from);
   }
 
   #recent(kind, scan) {
