@@ -64,12 +64,12 @@ class SteadyPool(AsynPool):
         if getattr(proc, "_sentinel_poll", True) is not None:
             super()._track_child_process(proc, hub)
 
-    @staticmethod
-    def _help_stuff_finish(pool: Any) -> None:
+    @classmethod
+    def _help_stuff_finish(cls, pool: Any) -> None:
         """Empty the pipes of a pool that stops.
 
         It reads from what its processes read from: one may get half a task. Unhandled, that
         would print a stack trace and leave the rest of the stop undone.
         """
         with suppress(EOFError, OSError, pickle.UnpicklingError):
-            AsynPool._help_stuff_finish(pool)
+            super()._help_stuff_finish(pool)
