@@ -12,5 +12,6 @@ PREFETCH_REDUCTION_VARIABLE = "TINY_APP_PREFETCH_REDUCTION"
 app = Celery("tiny_app")
 app.conf.update(celery_settings(get_config()))
 app.conf.worker_autoscaler = "celery.worker.autoscale:Autoscaler"
+app.conf.worker_consumer = "celery.worker.consumer:Consumer"
 if os.environ.get(PREFETCH_REDUCTION_VARIABLE):
     app.conf.worker_enable_prefetch_count_reduction = True  # as Celery has it by default
