@@ -97,6 +97,7 @@ def soak(folder: Path, seconds: float, seed: int) -> dict:
 
 
 def _cycles(run: Soak, report: dict) -> None:
+    """Run until the time is over or the worker has ended; each cycle is a line."""
     end = time.monotonic() + report["seconds"]
     while time.monotonic() < end or len(report["cycles"]) < LEAST_CYCLES:
         number = len(report["cycles"]) + 1

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from typing import Any
 
 from celery import signals
+from celery.concurrency import prefork
 from celery.concurrency.asynpool import AsynPool
 from kombu.transport import redis as redis_transport
 
@@ -20,6 +21,7 @@ from backend_worker.config import get_config, redact
 from backend_worker.queues import QUEUE_NAMES
 from backend_worker.worker import logs, systemd
 from backend_worker.worker.messages import TolerantChannel
+from backend_worker.worker.pool import SteadyPool
 from backend_worker.worker.recovery import GiveBackAfterReconnect, GiveBackOrphans, LookAfterWork
 from backend_worker.worker.telling import Tell
 
@@ -35,6 +37,7 @@ app.steps["worker"].add(GiveBackOrphans)
 app.steps["worker"].add(Tell)
 app.steps["consumer"].update((GiveBackAfterReconnect, LookAfterWork))
 redis_transport.Transport.Channel = TolerantChannel
+prefork.TaskPool.Pool = SteadyPool
 
 
 def _empty_pipes(pool: Any, _original: Any = AsynPool._help_stuff_finish) -> None:

@@ -101,6 +101,14 @@ class RememberingQoS(redis_transport.QoS):
             super().reject(delivery_tag, requeue=requeue)
         self.taken.discard(delivery_tag)
 
+    def orphans(self) -> set[str]:
+        """Return the tags of messages that nobody works on and no connection will give back.
+
+        A process died just before its connection, and Celery noticed it afterwards.
+        """
+        working = {request.message.delivery_tag for request in state.requests.values()}
+        return self.taken - working - set(self._delivered)
+
     def restore_by_tag(
         self, tag: str | bytes, client: redis.Redis | None = None, leftmost: bool = False
     ) -> None:
@@ -141,9 +149,11 @@ class GiveBackAfterReconnect(bootsteps.StartStopStep):
 
 
 class LookAfterWork(bootsteps.StartStopStep):
-    """Has a look at scans when there is nothing to do any more after there was.
+    """Has a look now and then at what may have got lost without the worker noticing.
 
-    Redis may have been emptied, or have refused a message, without the worker noticing.
+    Messages that it took on an earlier connection and that nobody works on any more; and scans,
+    when there is nothing to do after there was: Redis may have been emptied, or have refused a
+    message.
     """
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
@@ -157,18 +167,29 @@ class LookAfterWork(bootsteps.StartStopStep):
         consumer.timer.call_repeatedly(LOOK_SECONDS, self._look, (consumer,))
 
     def _look(self, consumer: Any) -> None:
+        try:
+            self._look_at_messages(consumer.connection.default_channel)
+            self._look_at_scans(consumer)
+        except _AWAY as error:
+            logger.debug("nothing is looked after now: %s", error)
+
+    @staticmethod
+    def _look_at_messages(channel: Any) -> None:
+        orphans = channel.qos.orphans()
+        count = _give_back(channel, orphans)
+        RememberingQoS.taken.difference_update(orphans)
+        if count:
+            logger.info("%d tasks that were cut off from Redis are back in their queues", count)
+
+    def _look_at_scans(self, consumer: Any) -> None:
         done = sum(
             count for name, count in state.total_count.items() if TASK_QUEUE.get(name) in _SCANNING
         )
         if RememberingQoS.taken or done == self._looked_at:
             return
         producer = consumer.app.amqp.Producer(consumer.connection.default_channel)
-        try:
-            _resume_scans(consumer.app, producer=producer)
-        except _AWAY as error:
-            logger.debug("scans are not looked after: %s", error)
-        else:
-            self._looked_at = done
+        _resume_scans(consumer.app, producer=producer)
+        self._looked_at = done
 
 
 def give_back_orphans(app: Any) -> int:

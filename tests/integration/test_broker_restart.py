@@ -1,13 +1,16 @@
 """Redis goes away and comes back, workers are killed: no task is lost or waits for hours."""
 
 import threading
+import time
 
 import pytest
 
 from backend_worker.config import get_config
 from backend_worker.embedded import EmbeddedServers
 from backend_worker.library.sample import make_library
-from backend_worker.worker.recovery import give_back_orphans
+from backend_worker.worker.pool import STUCK_SECONDS
+from backend_worker.worker.recovery import LOOK_SECONDS, give_back_orphans
+from tests.support.disturbance import children, kill
 from tests.support.lab import wait_for
 from tests.support.nap_worker import OUR_APP, QUEUE, Naps, nap_worker, restart
 from tests.support.naps import NAP_BETWEEN
@@ -18,6 +21,8 @@ PROCESSES = 4  # as many as the autoscaler makes
 TRACKS = 400
 # Far below the visibility time-out, after which Redis would hand out a taken message anyway.
 SOON = 20
+# Until the pool has noticed that a process does not take its task, and a look at messages.
+LONGEST_SECONDS = STUCK_SECONDS + 2 * LOOK_SECONDS + SOON
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +125,21 @@ def test_autoscaler_scales_up_after_a_reconnect_while_idle(redis_server, naps, t
             each.wait_for("end", sent)
     assert naps.most_at_once() == PROCESSES
     assert celerys.most_at_once() == 1
+
+
+@pytest.mark.slow
+def test_processes_that_die_just_before_redis_restarts(servers, naps, redis_server):
+    """Celery 5.6.3 ends when it connects again while a dead process is still in its pool."""
+    with nap_worker(naps, app=OUR_APP) as worker:
+        for pause in (0, 0.2):
+            tasks = naps.send(PROCESSES, seconds=1)
+            naps.wait_for("start", tasks)
+            kill(*children(worker.process))
+            time.sleep(pause)
+            restart(redis_server)
+            naps.wait_for("end", tasks, LONGEST_SECONDS)
+        naps.wait_until_empty(LONGEST_SECONDS)
+        assert worker.is_alive()
 
 
 @pytest.mark.slow

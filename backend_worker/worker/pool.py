@@ -1,0 +1,64 @@
+"""Celery's pool of processes, which neither ends nor loses a task when one dies as Redis goes."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+from contextlib import suppress
+from typing import Any
+
+from celery.concurrency.asynpool import AsynPool
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS = 10.0
+# A process says at once that it takes a task that was written to it.
+STUCK_SECONDS = 30.0
+
+
+class SteadyPool(AsynPool):
+    """Goes on where Celery 5.6.3 stumbles, when processes die just before a reconnect."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._written_since: dict[int, float] = {}  # by the number of the job, monotonic seconds
+        super().__init__(*args, **kwargs)
+
+    @property
+    def timers(self) -> dict[Any, float]:
+        """What the event loop calls every so many seconds."""
+        return {**super().timers, self._hand_on: LOOK_SECONDS}
+
+    def _hand_on(self) -> None:
+        """Replace a process that does not take what was written to it: Celery hands that on.
+
+        Without this the task would wait, and its message stay taken, until the worker stops.
+        """
+        now = time.monotonic()
+        jobs = {
+            number: job
+            for number, job in self._cache.items()
+            if getattr(job, "_write_to", None) and not job._accepted and not job.ready()
+        }
+        self._written_since = {n: self._written_since.get(n, now) for n in jobs}
+        busy = {pid for job in self._cache.values() for pid in job.worker_pids()}
+        for number, job in jobs.items():
+            process = job._write_to
+            if now - self._written_since[number] < STUCK_SECONDS or process.pid in busy:
+                continue
+            logger.warning("process %d does not take its task: it is replaced", process.pid)
+            self._written_since[number] = now
+            if process._is_alive():
+                with suppress(ProcessLookupError):
+                    os.kill(process.pid, signal.SIGKILL)
+            else:
+                self.on_job_process_down(job, process.pid)
+
+    def _track_child_process(self, proc: Any, hub: Any) -> None:
+        """Watch for the end of a process, unless it was seen and it is about to be replaced.
+
+        Celery ends then: "Unrecoverable error: ValueError('file descriptor is None')".
+        """
+        if getattr(proc, "_sentinel_poll", True) is not None:
+            super()._track_child_process(proc, hub)
