@@ -29,7 +29,6 @@ LONG_AGO = 1_600_000_000
 TRACKS = 240
 CHANGES = 12
 SCAN_SECONDS = 180
-# The child that worked last ends half a minute after the last task; before that, all are alive.
 LEAST_CYCLES = 6
 
 # name: (unit, largest rise over the second half as a part of its mean, and in its unit at least)
@@ -203,6 +202,7 @@ class Soak:
 
         pool = children(self.worker)
         memory = redis_client().info("memory")
+        keys = redis_client().info("keyspace")["db0"]
         [(tables, indexes, dead)] = lab.rows(
             "SELECT sum(pg_table_size(relid)), sum(pg_indexes_size(relid)), sum(n_dead_tup)"
             " FROM pg_stat_user_tables"
@@ -215,9 +215,11 @@ class Soak:
             "parent_pss": round(_pss(self.worker.pid), 1),
             "child_pss": round(max(map(_pss, pool), default=0), 1),
             # kombu 5.7 keeps one socket of each connection that it lost: those are left out
-            "parent_files": len(os.listdir(f"/proc/{self.worker.pid}/fd")) - self.reconnects,
-            "children": len(pool),
-            "redis_keys": redis_client().dbsize(),
+            "parent_files": (
+                len(os.listdir(f"/proc/{self.worker.pid}/fd")) - 2 * len(pool) - self.reconnects
+            ),
+            # what expires by itself does not grow for ever
+            "redis_keys": keys["keys"] - keys["expires"],
             "redis_memory": round(memory["used_memory"] / 2**20, 2),
             "connections": connections,
             "tables": round(float(tables) / 2**20, 2),
