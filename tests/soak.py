@@ -202,7 +202,7 @@ class Soak:
 
         pool = children(self.worker)
         memory = redis_client().info("memory")
-        keys = redis_client().info("keyspace")["db0"]
+        keys = redis_client().info("keyspace").get("db0", {"keys": 0, "expires": 0})
         [(tables, indexes, dead)] = lab.rows(
             "SELECT sum(pg_table_size(relid)), sum(pg_indexes_size(relid)), sum(n_dead_tup)"
             " FROM pg_stat_user_tables"
