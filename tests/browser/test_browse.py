@@ -4,7 +4,7 @@ import pytest
 
 from backend_worker.storage import search
 from tests.browser.conftest import NASTY, TOKEN
-from tests.browser.page import PHONE
+from tests.browser.page import FRENCH, PHONE
 from tests.support import lab
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("scanned")]
@@ -227,6 +227,21 @@ def test_who_does_not_want_to_give_the_token_is_left_in_peace(page):
     page.wait(lambda: not page.find("#token-dialog[open]"), "no dialog")
     assert page.focused(".card-head button")
     assert page.texts("#toasts p") == []
+
+
+def test_folder_that_cannot_be_scanned_is_asked_for_again(page):
+    page.expect("40[01]")
+    page.set_language(FRENCH)
+    page.open()
+    page.wait(lambda: page.find(".start summary"), "a way to start a scan")
+    page.click(".start summary")
+    page.find("#scan-folder").send_keys("/etc")
+    page.press("\ue007")  # Enter
+    page.give_token(TOKEN)
+    page.wait_text("#toasts", "only .* can be scanned from here")
+    assert page.find("#toasts p").get_attribute("lang") == "en", "the server's sentence"
+    assert page.focused("#scan-folder")
+    assert page.find(".start details").get_attribute("open")
 
 
 def test_what_is_not_there_is_said_and_the_page_goes_on(page):

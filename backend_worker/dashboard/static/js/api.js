@@ -5,9 +5,10 @@ import { askForToken, forgetToken, knownToken } from "./token.js";
 
 /** What the server answered instead of what was asked for; the message is a sentence. */
 export class ApiError extends Error {
-  constructor(message, status) {
+  constructor(message, status, language = null) {
     super(message);
     this.status = status;
+    this.language = language; // of the message; null: the page's
   }
 }
 
@@ -72,5 +73,6 @@ async function read(answer) {
     if (error.name === "AbortError") throw error; // anything else is no JSON: judged by its status
   }
   if (answer.ok) return data;
-  throw new ApiError(data?.error ?? t("error.status", { status: String(answer.status) }), answer.status);
+  if (data?.error) throw new ApiError(data.error, answer.status, "en");
+  throw new ApiError(t("error.status", { status: String(answer.status) }), answer.status);
 }

@@ -7,8 +7,8 @@ const SHOWN_MS = 7000;
 const CALM_MS = 700; // until nobody types any more
 
 /** Show a short note, which a screen reader speaks as well. */
-export function toast(text, { bad = false } = {}) {
-  const note = h(bad ? "p.toast.bad" : "p.toast", null, text);
+export function toast(text, { bad = false, lang = null } = {}) {
+  const note = h(bad ? "p.toast.bad" : "p.toast", { lang }, text);
   document.getElementById("toasts").append(note);
   setTimeout(() => note.remove(), bad ? 2 * SHOWN_MS : SHOWN_MS);
 }
@@ -33,7 +33,7 @@ export async function act(element, action) {
   try {
     await action();
   } catch (error) {
-    if (error instanceof ApiError) toast(error.message, { bad: true });
+    if (error instanceof ApiError) toast(error.message, { bad: true, lang: error.language });
     else if (!(error instanceof Declined)) throw error;
   } finally {
     element.removeAttribute("aria-disabled");

@@ -62,7 +62,7 @@ function failure({ path, reason, size, read_at: readAt }) {
     "li",
     null,
     h("p.title", null, path.slice(cut)),
-    h("p.reason", null, reason ?? t("failures.unknown")),
+    h("p.reason", { lang: reason ? "en" : null }, reason ?? t("failures.unknown")),
     h(
       "p.path",
       null,

@@ -163,7 +163,7 @@ export async function loadInto(element, load, signal) {
 }
 
 function refused(error, again) {
-  return h("div.refused", { role: "alert" }, h("p", null, error.message), button(t("again"), again));
+  return h("div.refused", { role: "alert" }, h("p", { lang: error.language }, error.message), button(t("again"), again));
 }
 
 /**

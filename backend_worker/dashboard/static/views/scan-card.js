@@ -1,6 +1,6 @@
 /** The running scan, or the last one and a button to start the next. */
 
-import { send } from "../js/api.js";
+import { ApiError, send } from "../js/api.js";
 import { button, h, put, setText } from "../js/dom.js";
 import { ago, duration, number, percent, t } from "../js/i18n.js";
 import { live } from "../js/live.js";
@@ -124,6 +124,13 @@ function idle() {
   const outcome = h("p.note");
   const folder = h("input", { id: "scan-folder", type: "text", spellcheck: "false", autocomplete: "off" });
   const start = h("button.primary", { type: "submit" }, t("scan.start"));
+  const elsewhere = h("details", null, h("summary", null, t("scan.elsewhere")), h("label", { for: "scan-folder" }, t("scan.elsewhere.label")), folder);
+  /** The server wants to know the folder, or another one. */
+  const ask = () => {
+    elsewhere.open = true;
+    folder.value ||= live.scans[0]?.root ?? "";
+    folder.select();
+  };
   const form = h(
     "form.start",
     {
@@ -131,20 +138,19 @@ function idle() {
         event.preventDefault();
         act(start, async () => {
           const wanted = folder.value.trim();
-          await send("POST", "scans", wanted ? { folder: wanted } : {});
+          try {
+            await send("POST", "scans", wanted ? { folder: wanted } : {});
+          } catch (error) {
+            if (error instanceof ApiError && error.status === 400) ask();
+            throw error;
+          }
           toast(t("scan.started.said"));
           live.refreshSoon();
         });
       },
     },
     start,
-    h(
-      "details",
-      null,
-      h("summary", null, t("scan.elsewhere")),
-      h("label", { for: "scan-folder" }, t("scan.elsewhere.label")),
-      folder,
-    ),
+    elsewhere,
   );
 
   function update() {

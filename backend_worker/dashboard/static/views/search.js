@@ -71,7 +71,7 @@ export function search({ query, signal }) {
     } catch (error) {
       if (mine !== latest || error.name === "AbortError") return;
       asked = null;
-      put(results, h("p.refused", { role: "alert" }, error.message));
+      put(results, h("p.refused", { role: "alert", lang: error.language }, error.message));
     } finally {
       if (mine === latest) results.removeAttribute("aria-busy");
     }
