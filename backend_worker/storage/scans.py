@@ -87,6 +87,8 @@ def begin(root: bytes, task_id: str) -> int:
         ScanRunningError: a scan of this folder, of one above or of one below is running.
     """
     with transaction() as cursor:
+        # Its number is told to who asked for the scan: a power cut must not take it back.
+        cursor.execute("SET LOCAL synchronous_commit = on")
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", (SCAN_START_LOCK,))
         cursor.execute("SELECT id FROM scan WHERE task_id = %s", (task_id,))
         row = cursor.fetchone()

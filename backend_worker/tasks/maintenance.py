@@ -206,11 +206,19 @@ def resume_scans(self: MaintenanceTask, follows: str | None = None) -> dict[str,
         logger.info("%d batches that the broker had lost are sent again", sent)
     if scans.active():
         send(self.name, [newest], countdown=RESUME_AGAIN_SECONDS)
-    elif active or follows:
-        # What was to follow a stored batch may be lost as well: a message is nowhere for an
-        # instant while a worker takes it, and no record tells.
+    elif active or follows or _has_gaps():
+        # What was to follow a stored batch may be lost as well, with an emptied Redis or by a
+        # message being nowhere for an instant while a worker takes it, and no record tells.
         send("maintenance.fill_gaps", [])
     return {"active": len(active), "batches_sent_again": sent}
+
+
+def _has_gaps() -> bool:
+    return bool(
+        vectors.without_vector(MODEL_VERSION, 1)
+        or artwork.albums_without_cover(1)
+        or vectors.artists_to_make(MODEL_VERSION, 1)
+    )
 
 
 def _pipeline_is_empty() -> bool:
