@@ -7,10 +7,10 @@ import os
 import secrets
 from typing import TYPE_CHECKING
 
+from backend_worker import journal
 from backend_worker.cli import output
 from backend_worker.cli.errors import Exit, UserError
 from backend_worker.config import get_config
-from backend_worker.worker import logs
 
 if TYPE_CHECKING:
     import argparse
@@ -21,7 +21,7 @@ def dashboard(args: argparse.Namespace) -> Exit:
     from backend_worker.dashboard.server import serve  # noqa: PLC0415 - imports tornado
 
     config = get_config()
-    logs.set_up(config.log_level)
+    journal.set_up(config.log_level)
     if args.listen:
         config = dataclasses.replace(config, dashboard_listen=args.listen)
     if args.embedded and not config.dashboard_token_file:

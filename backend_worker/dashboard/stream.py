@@ -311,7 +311,7 @@ def _messages(entries: Iterable[tuple[str, dict[str, str]]]) -> Iterable[Message
     for entry_id, fields in entries:
         scan = int(fields["scan"]) if fields.get("scan", "").isdigit() else None
         try:
-            data = {"time": float(fields["time"]), "scan": scan, **json.loads(fields["details"])}
+            data = {**json.loads(fields["details"]), "time": float(fields["time"]), "scan": scan}
         except (KeyError, ValueError, TypeError):
             logger.warning("event %s is not one of ours: left out", entry_id)
             data = None

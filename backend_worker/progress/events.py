@@ -72,11 +72,11 @@ def read(after: str = "-", count: int = 1000) -> list[dict[str, Any]]:
     entries = redis_client().xrange(get_config().progress_stream, min=start, count=count)
     return [
         {
+            **json.loads(fields["details"]),  # first: a scan's figures have an id as well
             "id": entry_id,
             "kind": fields["kind"],
             "time": float(fields["time"]),
             "scan": int(fields["scan"]) if "scan" in fields else None,
-            **json.loads(fields["details"]),
         }
         for entry_id, fields in entries
     ]

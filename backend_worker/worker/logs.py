@@ -1,4 +1,4 @@
-"""Log lines for people: plain on a terminal, with priorities where the journal reads them.
+"""Log lines of the worker for people.
 
 What is to be expected (a server is away, the disk is full, a file kills its reader) is one
 line; a stack trace means that something is wrong with the program.
@@ -7,8 +7,6 @@ line; a stack trace means that something is wrong with the program.
 from __future__ import annotations
 
 import logging
-import os
-import sys
 import warnings
 
 import billiard.util
@@ -17,17 +15,9 @@ from billiard.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded, Worker
 from celery.exceptions import CPendingDeprecationWarning, InvalidTaskError, NotRegistered
 from kombu.exceptions import ContentDisallowed, DecodeError
 
-from backend_worker.config import redact
+from backend_worker import journal
 from backend_worker.tasks.base import TRANSIENT, KillsItsProcessError
 
-# sd-daemon(3): the journal takes "<3>" and the like at a line's start for its priority
-_PRIORITIES = {
-    logging.CRITICAL: 2,
-    logging.ERROR: 3,
-    logging.WARNING: 4,
-    logging.INFO: 6,
-    logging.DEBUG: 7,
-}
 # Lines of Celery that tell an owner nothing: two for each of a scan's thousand tasks.
 _TOO_CHATTY = ("celery.worker.strategy", "celery.app.trace")
 # These pass by themselves.
@@ -43,26 +33,6 @@ _PLAIN = (
     InvalidTaskError,
     NotRegistered,
 )
-
-
-class _SafeFormatter(logging.Formatter):
-    """Never shows a password, wherever the text comes from."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the record as text."""
-        return redact(super().format(record))
-
-
-class JournalFormatter(_SafeFormatter):
-    """Prefixes every line of a record with the journal's priority; the journal has the time."""
-
-    def __init__(self) -> None:
-        super().__init__("%(name)s: %(message)s")
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the record as one or more prefixed lines."""
-        prefix = f"<{_PRIORITIES.get(record.levelno, 6)}>"
-        return "\n".join(prefix + line for line in super().format(record).splitlines())
 
 
 class ExpectedRetryFilter(logging.Filter):
@@ -92,18 +62,9 @@ class OneLineFilter(logging.Filter):
 
 def set_up(level: str) -> None:
     """Send all log lines to standard error, where the journal or the terminal reads them."""
-    handler = logging.StreamHandler(sys.stderr)
-    if os.environ.get("JOURNAL_STREAM"):
-        handler.setFormatter(JournalFormatter())
-    else:
-        handler.setFormatter(
-            _SafeFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S")
-        )
+    handler = journal.set_up(level)
     if level != "DEBUG":
         handler.addFilter(OneLineFilter())
-    root = logging.getLogger()
-    root.handlers = [handler]
-    root.setLevel(level)
     # billiard keeps its logger to itself; it tells of processes that were killed
     pool = billiard.util.get_logger()
     pool.handlers = [handler]

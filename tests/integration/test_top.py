@@ -12,6 +12,7 @@ import time
 import pytest
 
 from backend_worker.library.sample import make_library
+from backend_worker.progress import events
 from tests.support import lab
 
 
@@ -45,6 +46,15 @@ def test_one_look_shows_worker_queues_and_events(scanned):
         assert words in result.stdout, result.stdout
     assert "scan.completed" in result.stdout
     assert all(len(line) <= 100 for line in result.stdout.splitlines())
+
+
+def test_the_id_of_an_event_is_that_of_the_stream_whatever_its_details_are(scanned):
+    """Else who reads on from the last one reads the same again and again."""
+    events.publish("scan.completed", 7, id=7, time="never")
+    [*_, last] = events.read()
+    assert (last["kind"], last["scan"]) == ("scan.completed", 7)
+    assert events.read(last["id"]) == []
+    assert top("--once").returncode == 0
 
 
 def test_programs_get_a_line_of_json(scanned):

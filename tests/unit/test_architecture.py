@@ -74,3 +74,16 @@ def test_the_settings_need_the_standard_library_alone():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout
     assert output.split() == ["backend_worker"]
+
+
+def test_the_dashboard_is_light_and_the_only_web_server():
+    assert users_of("tornado") == {"dashboard"}
+    heavy = (*HEAVY, "celery", "mutagen", "prometheus_client")
+    code = (
+        "import sys, backend_worker.cli.dashboard, backend_worker.dashboard.server;"
+        f"print(*[name for name in {heavy} if name in sys.modules])"
+    )
+    output = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    assert output.split() == []
