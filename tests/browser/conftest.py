@@ -1,7 +1,9 @@
 """A real browser, a real dashboard, a real worker and a library that it has scanned."""
 
+import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -117,6 +119,15 @@ class Dashboard:
         """Stop it."""
         self._process.terminate()
         assert self._process.wait(20) == 0, self._log.read_text()
+
+    @contextlib.contextmanager
+    def silent(self):
+        """Let it keep its connections and answer nothing."""
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
     def _answers(self):
         assert self._process.poll() is None, self._log.read_text()

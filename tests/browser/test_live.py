@@ -6,6 +6,7 @@ import re
 import signal
 import time
 
+import httpx
 import pytest
 
 from backend_worker.cli.scan import start_scan
@@ -41,10 +42,17 @@ new MutationObserver(() => {
 
 
 @pytest.fixture
-def library(servers, worker, music, tmp_path):
-    """An empty database, and a large folder below the library's."""
+def library(servers, worker):
+    """An empty database."""
     lab.settle()
     lab.empty()
+    yield
+    lab.settle()
+
+
+@pytest.fixture
+def large_folder(library, music, tmp_path):
+    """A large folder below the library's."""
     large = music / f"Large {tmp_path.name}"
     for number in range(COPIES):
         link_tree(music, large / str(number))
@@ -124,15 +132,15 @@ def news(page):
 
 
 def test_scan_is_seen_from_its_start_to_its_end_across_a_restart_of_the_server(
-    page, library, worker, dashboard
+    page, large_folder, worker, dashboard
 ):
     page.open()
     page.js(LISTEN)
-    start_from_page(page, library)
+    start_from_page(page, large_folder)
     wait_for_files(page)
     with held(worker):
         [running] = scans.active()
-        assert page.text(".scan .path") == str(library)
+        assert page.text(".scan .path") == str(large_folder)
         # the server goes in the middle of the scan, and says so
         page.expect("ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED|ERR_CONNECTION_RESET")
         dashboard.stop()
@@ -165,9 +173,9 @@ def test_scan_is_seen_from_its_start_to_its_end_across_a_restart_of_the_server(
     assert any("Connected again." in text for text in spoken), spoken
 
 
-def test_scan_is_stopped_from_the_page(page, library, worker):
+def test_scan_is_stopped_from_the_page(page, large_folder, worker):
     page.open()
-    start_from_page(page, library)
+    start_from_page(page, large_folder)
     wait_for_files(page)
     with held(worker):
         [running] = scans.active()
@@ -183,24 +191,83 @@ def test_scan_is_stopped_from_the_page(page, library, worker):
     assert page.focused(".scan *, .scan"), "the focus stays where the button was"
 
 
-def test_page_that_comes_later_sees_the_running_scan_and_what_happened(page, library, worker):
+def test_page_that_comes_later_sees_the_running_scan_and_what_happened(page, large_folder, worker):
     label = (
         "return document.querySelectorAll('.spark-plot')[arguments[0]].getAttribute('aria-label')"
     )
     points = "return document.querySelector('.spark-line').getAttribute('d').split(/[MLHV]/).length"
-    running = start_scan(str(library))
+    running = start_scan(str(large_folder))
     lab.wait_for(lambda: scans.get(running).stored > 0, what="a stored batch")
     with held(worker):
         page.open()
         page.wait_text("#scan-title", "Scanning")
         page.wait(lambda: figure(page.text(".legend .stored dd")) > 0, "files that were read")
-        page.wait_text(".news", f"Scan {running} of {library} started")
+        page.wait_text(".news", f"Scan {running} of {large_folder} started")
         page.wait_text(".board .hint", "No worker answers")
     page.wait_text(".board .hint", "The worker has run for")
     page.wait(lambda: page.js(points) > 3, "a line")
     assert re.search(r"Processes: \d, between \d and [1-4] in the last", page.js(label, 0))
     assert re.search(r"Waiting tasks: \d+, between \d+ and \d+ in the last", page.js(label, 1))
     page.wait_text("#scan-title", "No scan is running", seconds=60)
+
+
+def hurry(page, milliseconds, instead):
+    """Let waiting for so long take less."""
+    page.js(
+        "const wait = window.setTimeout; window.setTimeout = (then, time, ...more) =>"
+        " wait(then, time === arguments[0] ? arguments[1] : time, ...more)",
+        milliseconds,
+        instead,
+    )
+
+
+def hide(page, *, hidden):
+    """Put the page into the background, or back."""
+    page.js(
+        "Object.defineProperty(document, 'hidden', {value: arguments[0], configurable: true});"
+        "document.dispatchEvent(new Event('visibilitychange'))",
+        hidden,
+    )
+
+
+def test_page_in_the_background_lets_the_server_go_to_sleep(page, library, worker):
+    page.open()
+    hurry(page, 60_000, 300)
+    hide(page, hidden=True)
+    page.wait_text("#link-text", "Paused")
+    events.publish("scan.failed", 8, message="while nobody looked")
+    time.sleep(1)
+    assert "while nobody looked" not in page.text(".news")
+    hide(page, hidden=False)
+    page.wait_text("#link-text", "Live")
+    page.wait_text(".news", "Scan 8 failed: while nobody looked")
+    assert not page.find("#banner").is_displayed()
+
+
+def test_connection_that_died_silently_is_noticed(page, library, worker, dashboard):
+    page.open()
+    page.expect("Failed to load resource")
+    hurry(page, 20_000, 4000)
+    page.wait_text("#link-text", "Live")
+    page.wait(lambda: page.js("return document.querySelector('.spark-value').innerText"), "news")
+    time.sleep(2.5)  # the next sign of life begins the shorter wait
+    with dashboard.silent():
+        page.wait_text("#link-text", "Connection lost")
+        page.wait_text("#banner", "trying again")
+    page.wait_text("#link-text", "Live")
+
+
+def test_refused_listener_is_told_why_and_gets_in_later(page, library, worker, dashboard):
+    page.expect("429")
+    with contextlib.ExitStack() as others:
+        for _ in range(5):
+            stream = httpx.stream("GET", f"{dashboard.url}api/events", trust_env=False)
+            others.enter_context(stream)
+        page.open(live=False)
+        page.wait_text("#banner", "No live news: .* listen already.* Trying again")
+        page.wait(lambda: page.all(".glance dd"), "the rest of the page")
+    page.wait_text("#link-text", "Live", 30)
+    page.wait(lambda: not page.find("#banner").is_displayed(), "no banner")
 
 
 def test_redis_that_is_away_is_said_and_comes_back(page, servers, library):
