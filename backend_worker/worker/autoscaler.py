@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import os
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -287,10 +288,16 @@ def limits_from(config: Config, *, fewest: int, most: int) -> Limits:
             config.autoscale_memory_pressure, config.autoscale_memory_pressure / 4
         ),
         cpu_pressure=Band(config.autoscale_cpu_pressure, config.autoscale_cpu_pressure * 2 / 3),
+        cpu_fewest=cpu_fewest(os.cpu_count() or 1),
         temperature_c=Band(config.autoscale_temperature_c, config.autoscale_temperature_c - 5),
         step_seconds=config.autoscale_hold_seconds / 3,
         hold_seconds=config.autoscale_hold_seconds,
     )
+
+
+def cpu_fewest(cores: int) -> int:
+    """Return how many processes cpu pressure leaves on a board with so many cores."""
+    return min(cores, max(2, cores - 1))
 
 
 def _change_qos(qos: Any, more: int) -> None:

@@ -37,6 +37,8 @@ class Limits:
         memory_percent: of what the unit may use.
         memory_pressure: percent of time.
         cpu_pressure: percent of time.
+        cpu_fewest: processes that cpu pressure leaves: a scan that fills the board makes most
+            of that pressure itself, and the unit's CPUWeight= lets others go first anyway.
         temperature_c: degrees Celsius.
         step_seconds: between two steps down.
         hold_seconds: for which all must be well before a step up.
@@ -48,6 +50,7 @@ class Limits:
     memory_percent: Band
     memory_pressure: Band
     cpu_pressure: Band
+    cpu_fewest: int
     temperature_c: Band
     step_seconds: float
     hold_seconds: float
@@ -172,10 +175,10 @@ def _with_bound(memory: Memory, sight: Sight, limits: Limits) -> Memory:
     bound = limits.most if memory.bound is None else memory.bound
     bound = max(min(bound, limits.most), limits.fewest)
     hold = max(memory.hold_seconds, limits.hold_seconds)
-    shortages = list(_shortages(sight.board, limits))
+    shortages = list(_shortages(sight.board, limits, bound))
     if shortages:
         memory = replace(memory, calm_since=None)
-        steps, because = max(shortages, key=lambda shortage: shortage[0])
+        steps, because, leaves = max(shortages, key=lambda shortage: shortage[0])
         # the last step must have been made, and shown what it brings
         if (
             bound == limits.fewest
@@ -185,7 +188,7 @@ def _with_bound(memory: Memory, sight: Sight, limits: Limits) -> Memory:
             return memory
         return replace(
             memory,
-            bound=max(min(bound, memory.processes) - steps, limits.fewest),
+            bound=min(bound, max(min(bound, memory.processes) - steps, leaves, limits.fewest)),
             because=because,
             stepped_at=sight.now,
             hold_seconds=_next_hold(memory, sight.now, hold, limits.hold_seconds),
@@ -212,23 +215,26 @@ def _next_hold(memory: Memory, now: float, hold: float, shortest: float) -> floa
     return min(2 * hold, LONGEST_HOLD_SECONDS) if too_early else shortest
 
 
-def _shortages(board: BoardState, limits: Limits) -> Iterator[tuple[int, str]]:
-    """Yield what is short: how many processes too many, and words."""
+def _shortages(board: BoardState, limits: Limits, bound: int) -> Iterator[tuple[int, str, int]]:
+    """Yield what is short while so many may be.
+
+    How many processes are too many, words for it, and how many it leaves in any case.
+    """
     percent, band = board.memory_percent, limits.memory_percent
     if percent is not None and percent > band.above:
         # the nearer to the limit, the more at once: 1, 2 or 3
         third = max((100 - band.above) / 3, 1.0)
         steps = 1 + int((percent - band.above) / third)
-        yield steps, f"memory {percent:.0f} % of {board.memory_of}"
+        yield steps, f"memory {percent:.0f} % of {board.memory_of}", 1
     pressure = board.memory_pressure
     if pressure is not None and pressure > limits.memory_pressure.above:
-        yield 1, f"memory pressure {pressure:.0f} %"
+        yield 1, f"memory pressure {pressure:.0f} %", 1
     degrees = board.temperature_c
     if degrees is not None and degrees > limits.temperature_c.above:
-        yield 1, f"{degrees:.0f} °C"
+        yield 1, f"{degrees:.0f} °C", 1
     pressure = board.cpu_pressure
-    if pressure is not None and pressure > limits.cpu_pressure.above:
-        yield 1, f"cpu pressure {pressure:.0f} %"
+    if bound > limits.cpu_fewest and pressure is not None and pressure > limits.cpu_pressure.above:
+        yield 1, f"cpu pressure {pressure:.0f} %", limits.cpu_fewest
 
 
 def _all_well(board: BoardState, limits: Limits) -> bool:

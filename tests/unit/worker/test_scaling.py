@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend_worker.config import Config
-from backend_worker.worker.autoscaler import limits_from
+from backend_worker.worker.autoscaler import cpu_fewest, limits_from
 from backend_worker.worker.board import BoardState
 from backend_worker.worker.scaling import Memory, Sight, decide
 
-LIMITS = limits_from(Config(), fewest=1, most=4)
+LIMITS = dataclasses.replace(limits_from(Config(), fewest=1, most=4), cpu_fewest=3)
 FINE = BoardState(100, 1000, "high", 0.0, 10.0, 50.0)
 IDLE, STEP, HOLD = LIMITS.idle_seconds, LIMITS.step_seconds, LIMITS.hold_seconds
 
@@ -174,6 +174,26 @@ def test_work_that_comes_during_a_shortage_gets_what_there_is(worker):
     assert worker.decision.held_back == "51 queued, at most 1 after memory 99 % of high"
     worker.look(reserved=1, board=board(memory=99))
     assert worker.decision.held_back == ""
+
+
+@pytest.mark.parametrize(("cores", "fewest"), [(1, 1), (2, 2), (3, 2), (4, 3), (8, 7)])
+def test_cpu_pressure_leaves_all_cores_but_one(cores, fewest):
+    assert cpu_fewest(cores) == fewest
+
+
+def test_a_scan_that_fills_the_board_is_not_throttled_for_that(busy):
+    busy.looks(300, reserved=4, board=board(cpu_pressure=99))
+    assert busy.lines == ["4→3: cpu pressure 99 %"]
+
+
+def test_work_comes_while_others_fill_the_board(worker):
+    worker.looks(60, board=board(cpu_pressure=99))
+    assert worker.look(reserved=4, waiting=300, board=board(cpu_pressure=99)) == 3
+
+
+def test_heat_goes_below_what_cpu_pressure_leaves(busy):
+    busy.looks(300, reserved=4, board=board(cpu_pressure=99, temperature_c=80))
+    assert busy.memory.processes == 1
 
 
 def test_up_step_that_was_too_early_is_tried_later_each_time(busy):
