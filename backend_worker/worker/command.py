@@ -62,6 +62,8 @@ def run_worker(config: Config) -> None:
 
     from backend_worker.celery_app import app  # noqa: PLC0415
 
+    # Our own channel first: kombu looks after what other workers have taken with each connection.
+    app.loader.import_default_modules()
     options = worker_options(config)
     name = host_format(options.pop("hostname"))
     if _answers(app, name):

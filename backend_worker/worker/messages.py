@@ -102,6 +102,14 @@ class TolerantChannel(redis_transport.Channel):
     Message = TolerantMessage
     QoS = RememberingQoS
 
+    def _lookup(self, exchange: str, routing_key: str, default: str | None = None) -> list[str]:
+        """Return the queues of a message that is given back.
+
+        kombu drops what nobody has declared a queue for: a worker gives back before it has
+        declared its own, and a Redis of the earlier system may know other names.
+        """
+        return list(super()._lookup(exchange, routing_key, default)) or [routing_key]
+
     def _brpop_read(self, **options: Any) -> Any:
         try:
             return super()._brpop_read(**options)

@@ -4,10 +4,14 @@ import threading
 import time
 
 import pytest
+from kombu.transport import redis as redis_transport
 
+from backend_worker.celery_app import app
 from backend_worker.config import get_config
 from backend_worker.embedded import EmbeddedServers
 from backend_worker.library.sample import make_library
+from backend_worker.progress.connection import redis_client
+from backend_worker.worker.messages import TolerantChannel
 from backend_worker.worker.pool import STUCK_SECONDS
 from backend_worker.worker.recovery import LOOK_SECONDS, give_back_orphans
 from tests.support.disturbance import children, kill
@@ -203,6 +207,21 @@ def test_tasks_of_a_living_worker_are_left_to_it(servers, naps):
             naps.wait_for("end", tasks)
             naps.wait_until_empty(SOON)
             assert naps.times("start") == {tasks[0]: 1}
+
+
+def test_message_of_a_queue_that_nobody_has_declared_is_given_back(library, monkeypatch):
+    """As those that the nine old services had taken."""
+    monkeypatch.setattr(redis_transport.Transport, "Channel", TolerantChannel)
+    orphan = app.send_task("maintenance.statistics", ignore_result=True).id
+    with app.connection_for_read() as connection:
+        channel = connection.default_channel
+        channel.basic_get("maintenance")
+        channel.do_restore = False  # this worker does not end in good order
+    for key in redis_client().keys("_kombu.*"):
+        redis_client().delete(key)
+    assert give_back_orphans(app) == 1
+    with app.connection_for_read() as connection:
+        assert connection.default_channel.basic_get("maintenance").headers["id"] == orphan
 
 
 def test_what_another_worker_takes_meanwhile_is_left_to_it(naps):
