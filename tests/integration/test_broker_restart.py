@@ -212,7 +212,9 @@ def test_tasks_of_a_living_worker_are_left_to_it(servers, naps):
 def test_message_of_a_queue_that_nobody_has_declared_is_given_back(library, monkeypatch):
     """As those that the nine old services had taken."""
     monkeypatch.setattr(redis_transport.Transport, "Channel", TolerantChannel)
-    orphan = app.send_task("maintenance.statistics", ignore_result=True).id
+    # Celery's own clients name no exchange
+    place = {"exchange": "maintenance", "routing_key": "maintenance"}
+    orphan = app.send_task("maintenance.statistics", ignore_result=True, **place).id
     with app.connection_for_read() as connection:
         channel = connection.default_channel
         channel.basic_get("maintenance")
