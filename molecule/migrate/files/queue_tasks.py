@@ -52,6 +52,9 @@ def extract(name: str) -> str:
     return message("metadata.extract_batch", [[f"/srv/music/{name}"], f"old-{name}"], "extract")
 
 
+# Which queue an exchange leads to: kombu notes it with the first message, and looks there when
+# it puts a taken message back.
+send("SADD", "_kombu.binding.extract", "extract\x06\x16\x06\x16extract")
 for file_name in waiting:
     send("LPUSH", "extract", extract(file_name))
 envelope = json.loads(extract(taken))
