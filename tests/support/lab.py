@@ -5,6 +5,7 @@ import os
 import time
 
 import kombu.exceptions
+import psycopg2.errors
 import redis.exceptions
 
 from backend_worker.cli.embedded import embedded_worker
@@ -21,10 +22,19 @@ _TABLES = "scan, mount_point, file, artist, album, picture, remote_lookup, scan_
 
 
 def empty():
-    """Remove everything from the database and from Redis."""
-    with transaction() as cursor:
-        cursor.execute(f"TRUNCATE {_TABLES} RESTART IDENTITY CASCADE")
+    """Remove everything from the database and from Redis.
+
+    PostgreSQL may still end a query of a worker that was killed; they can wait for each other.
+    """
+    wait_for(_truncated, what="an empty database")
     redis_client().flushdb()
+
+
+def _truncated():
+    with contextlib.suppress(psycopg2.errors.DeadlockDetected), transaction() as cursor:
+        cursor.execute(f"TRUNCATE {_TABLES} RESTART IDENTITY CASCADE")
+        return True
+    return False
 
 
 @contextlib.contextmanager
