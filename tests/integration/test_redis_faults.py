@@ -13,7 +13,7 @@ from backend_worker.storage import scans
 from tests.support.disks import Ballast, mounted
 from tests.support.disturbance import check, started, wait_for_stored
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.chaos
 
 SOON = 20
 
