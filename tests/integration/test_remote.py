@@ -122,9 +122,10 @@ def test_musicbrainz_is_not_asked_when_it_is_switched_off(shelf):
 
 def test_processes_share_the_rate(shelf):
     shelf.configure(REMOTE_INTERVAL_SECONDS=0.1)
-    fork = multiprocessing.get_context("fork")
-    times = fork.Queue()
-    processes = [fork.Process(target=_take_turns, args=(4, times)) for _ in range(3)]
+    # Not forked: the archive's threads run here, and a child would keep the locks they hold.
+    spawn = multiprocessing.get_context("spawn")
+    times = spawn.Queue()
+    processes = [spawn.Process(target=_take_turns, args=(4, times)) for _ in range(3)]
     for process in processes:
         process.start()
     taken = sorted(times.get(timeout=30) for _ in range(12))
