@@ -26,6 +26,11 @@ class SteadyPool(AsynPool):
         self._written_since: dict[int, float] = {}  # by the number of the job, monotonic seconds
         super().__init__(*args, **kwargs)
 
+    def register_with_event_loop(self, hub: Any) -> None:
+        """Register the pipes of all processes; called anew after each loss of Redis."""
+        self._hub = hub
+        super().register_with_event_loop(hub)
+
     @property
     def timers(self) -> dict[Any, float]:
         """What the event loop calls every so many seconds."""
@@ -63,6 +68,18 @@ class SteadyPool(AsynPool):
         """
         if getattr(proc, "_sentinel_poll", True) is not None:
             super()._track_child_process(proc, hub)
+
+    def destroy_queues(self, queues: Any, proc: Any) -> Any:
+        """Close the pipes of a process that died at work, and forget their numbers.
+
+        Celery leaves the number in its table. After a reconnect it would listen to whatever has
+        that number by then, such as the pipe to another process, whose tasks it then swallows.
+        """
+        self._untrack_child_process(proc, self._hub)
+        for index in (self._fileno_to_outq, self._fileno_to_synq):
+            for number in [number for number, owner in index.items() if owner is proc]:
+                del index[number]
+        return super().destroy_queues(queues, proc)
 
     @classmethod
     def _help_stuff_finish(cls, pool: Any) -> None:

@@ -1,12 +1,8 @@
 """Processes of a real pool: who is idle, and that who goes ends its task first."""
 
 import os
-import time
 
 import pytest
-from celery.concurrency.asynpool import AsynPool
-from kombu.asynchronous import Hub, set_event_loop
-from kombu.asynchronous.semaphore import LaxBoundedSemaphore
 
 from backend_worker.worker.children import (
     Child,
@@ -19,63 +15,6 @@ from backend_worker.worker.children import (
 )
 
 MIB = 1024 * 1024
-
-
-def work(journal, seconds):
-    """A job: notes its beginning and its end."""
-    for event in ("start", "end"):
-        with open(journal, "a") as file:
-            file.write(f"{event} {os.getpid()}\n")
-        if event == "start":
-            time.sleep(seconds)
-    return os.getpid()
-
-
-class Pool:
-    """Celery's pool with two processes, and the event loop that it lives in."""
-
-    def __init__(self, journal):
-        self.hub = Hub()
-        set_event_loop(self.hub)
-        self.pool = AsynPool(
-            2, threads=False, semaphore=LaxBoundedSemaphore(2), proc_alive_timeout=30
-        )
-        self.pool.register_with_event_loop(self.hub)
-        self.journal = journal
-        self.results = []
-
-    def run_until(self, condition, what):
-        # as the autoscaler does; and the loop wakes up
-        timer = self.hub.call_repeatedly(0.05, self.pool.maintain_pool)
-        deadline = time.monotonic() + 20
-        while not condition():
-            assert time.monotonic() < deadline, what
-            self.hub.run_once()
-        timer.cancel()
-
-    def send(self, seconds):
-        return self.pool.apply_async(work, (self.journal, seconds), callback=self.results.append)
-
-    def lines(self):
-        return self.journal.read_text().split("\n")[:-1] if self.journal.exists() else []
-
-    def idle_pids(self):
-        return {child.pid for child in idle_children(self.pool)}
-
-    def pids(self):
-        return {process.pid for process in self.pool._pool}
-
-
-@pytest.fixture
-def pool(tmp_path):
-    pool = Pool(tmp_path / "journal")
-    try:
-        pool.run_until(lambda: len(pool.idle_pids()) == 2, "two idle processes")
-        yield pool
-    finally:
-        pool.pool.terminate()
-        pool.hub.close()
-        set_event_loop(None)
 
 
 def child_of(pool, process):
