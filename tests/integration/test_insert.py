@@ -93,6 +93,36 @@ def test_same_tracks_in_another_batch_change_nothing_but_the_vectors_to_be_made(
     assert library.snapshot() == before
 
 
+ODD_TEXTS = [
+    "back\\slash \\. \\N",
+    "a\ttab",
+    "two\nlines\r\n",
+    "'single' and \"double\"",
+    "{brace, comma}",
+    "NULL",
+    "\\x41",
+    "%s %(name)s",
+    "\x01\x08\x1b",
+    "é 音楽 \U0001f3b5",
+]
+
+
+@pytest.mark.parametrize("text", ODD_TEXTS)
+def test_text_is_stored_as_it_is(library, text):
+    path = f"/music/{text}.mp3"
+    record = track(path, title=text, artists=[text], genres=[text, "Jazz"], comment=text)
+    store("odd", [record])
+    [row] = lab.rows("SELECT path, title, genres, comment FROM file JOIN track USING (id)")
+    assert (bytes(row[0]), *row[1:]) == (path.encode(), text, [text, "Jazz"], text)
+
+
+def test_batch_with_text_that_cannot_be_stored_fails_for_good(library):
+    """A lone surrogate: it would be tried again without end if it looked like a passing trouble."""
+    with pytest.raises(UnicodeEncodeError):
+        store("odd", [track("/music/a.mp3", title="\ud800")])
+    assert store("odd", [track("/music/a.mp3", title="fine")]).stored == 1
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_order_and_split_do_not_matter(library, sample, seed):
     records, failures = sample
