@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from contextlib import suppress
@@ -45,6 +44,7 @@ LONGEST_RETRY_SECONDS = 30
 REFUSED_PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0)
 
 _SAY_AGAIN_SECONDS = 60.0
+_SHOWN_CHARACTERS = 100
 _said: dict[str, float] = {}  # by the error's name: when it was last logged as a warning
 
 
@@ -156,16 +156,22 @@ class BatchTask(PipelineTask):
 
 
 def send(task_name: str, args: Sequence[Any], **options: Any) -> None:
-    """Send a task by name to its queue, compressed if it is large.
-
-    Celery's own ``task_compression`` has no threshold, and small messages would grow.
-    """
+    """Send a task by name to its queue, compressed where that pays (see ``celery_app``)."""
     # Otherwise Celery subscribes to the answer of each message: two more Redis commands.
     options.setdefault("ignore_result", True)
-    size = len(json.dumps(args))
-    if size > get_config().compress_above_bytes:
-        options["compression"] = "gzip"
-    app.send_task(task_name, args=list(args), argsrepr=f"({size} bytes)", **options)
+    options.setdefault("compression", "gzip")
+    app.send_task(task_name, args=list(args), argsrepr=_shown(args), **options)
+
+
+def _shown(args: Sequence[Any]) -> str:
+    """Return what Flower shows of the arguments; those of a batch would fill pages."""
+    return f"({', '.join(map(_shown_one, args))})"
+
+
+def _shown_one(value: Any) -> str:
+    if isinstance(value, list | dict):
+        return f"<{len(value)} items>"
+    return repr(value)[:_SHOWN_CHARACTERS]
 
 
 def chunks(items: Sequence[Item], size: int) -> Iterator[list[Item]]:

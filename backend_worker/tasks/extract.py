@@ -85,8 +85,15 @@ def read_files(file_paths: Sequence[str]) -> tuple[list[TrackRecord], list[Faile
 
     A file that vanished, or that changes while it is read, is left for the next scan.
     """
-    config = get_config()
-    store = CoverStore(config.cover_dir)
+    limit = _TimeLimit(get_config().read_timeout_seconds)
+    with limit.handler():
+        return _read_files(file_paths, limit)
+
+
+def _read_files(
+    file_paths: Sequence[str], limit: _TimeLimit
+) -> tuple[list[TrackRecord], list[FailedFile], int]:
+    store = CoverStore(get_config().cover_dir)
     tracks: list[TrackRecord] = []
     failures: list[FailedFile] = []
     ignored = 0
@@ -105,7 +112,7 @@ def read_files(file_paths: Sequence[str]) -> tuple[list[TrackRecord], list[Faile
             continue
         facts = (path, before.st_size, before.st_mtime_ns)
         try:
-            with _time_limit(config.read_timeout_seconds):
+            with limit:
                 result = read_track(*facts, store_picture=store.put)
         except FileNotFoundError:
             ignored += 1
@@ -116,8 +123,7 @@ def read_files(file_paths: Sequence[str]) -> tuple[list[TrackRecord], list[Faile
         except UnreadableFile as error:
             result = FailedFile(*facts, str(error))
         except _ReadingTookTooLongError:
-            seconds = f"{config.read_timeout_seconds:g}"
-            result = FailedFile(*facts, f"reading it took longer than {seconds} s")
+            result = FailedFile(*facts, f"reading it took longer than {limit.seconds:g} s")
         if _changed_since(path, before):
             ignored += 1
         elif isinstance(result, TrackRecord):
@@ -177,17 +183,31 @@ def _send_batches(batches: Iterable[tuple[str, list[bytes]]]) -> None:
         send("metadata.extract_batch", [[os.fsdecode(path) for path in paths], batch_id])
 
 
-@contextmanager
-def _time_limit(seconds: float) -> Iterator[None]:
-    """Raise in the block when it takes too long (Celery itself uses other signals)."""
+class _TimeLimit:
+    """Raises in a block that takes too long; one for the files of a batch, one after the other.
 
-    def on_alarm(_signal: int, _frame: Any) -> None:
-        raise _ReadingTookTooLongError
+    Args:
+        seconds: of one block.
+    """
 
-    previous = signal.signal(signal.SIGALRM, on_alarm)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    @contextmanager
+    def handler(self) -> Iterator[None]:
+        """Take the alarm signal while the block runs (Celery itself uses other signals)."""
+        previous = signal.signal(signal.SIGALRM, self._on_alarm)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGALRM, previous)
+
+    def __enter__(self) -> None:
+        signal.setitimer(signal.ITIMER_REAL, self.seconds)
+
+    def __exit__(self, *_: object) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
+
+    @staticmethod
+    def _on_alarm(_signal: int, _frame: Any) -> None:
+        raise _ReadingTookTooLongError

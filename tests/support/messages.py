@@ -4,6 +4,8 @@ import base64
 import json
 from dataclasses import dataclass
 
+import kombu.compression
+
 from backend_worker.progress.connection import redis_client
 
 
@@ -17,11 +19,14 @@ class Message:
 
 
 def waiting(queue):
-    """Return the uncompressed messages of a queue, oldest first."""
+    """Return the messages of a queue, oldest first."""
     return [_message(json.loads(text)) for text in reversed(redis_client().lrange(queue, 0, -1))]
 
 
 def _message(envelope):
-    args, _, _ = json.loads(base64.b64decode(envelope["body"]))
     headers = envelope["headers"]
+    body = base64.b64decode(envelope["body"])
+    if headers.get("compression"):
+        body = kombu.compression.decompress(body, headers["compression"])
+    args, _, _ = json.loads(body)
     return Message(headers["task"], args, headers["eta"])
