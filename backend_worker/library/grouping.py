@@ -8,6 +8,7 @@ may cut albums anywhere, and the library comes out the same.
 from __future__ import annotations
 
 import hashlib
+import operator
 import os
 import re
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -32,32 +33,60 @@ def group(records: Iterable[TrackRecord]) -> EntityBatch:
 
     Of two records with one path the later counts.
     """
-    artists: dict[str, ArtistEntity] = {}
-    albums: dict[str, AlbumEntity] = {}
-    tracks = []
     latest = {record.path: record for record in records}
-    for _, record in sorted(latest.items()):
-        performers = _track_artists(record)
-        composers = _artists(record.composers)
-        album, album_artists = _album(record)
-        for artist in [*performers, *composers, *album_artists]:
-            _add(artists, artist, _ARTIST_RULES)
-        if album is not None:
-            _add(albums, album, _ALBUM_RULES)
-        tracks.append(
-            TrackEntity(
-                record=record.to_message(),
-                album_key=album.key if album else None,
-                artist_keys=[artist.key for artist in performers],
-                artist_credit=record.artist_credit or names.credit(record.artists) or None,
-                composer_keys=[artist.key for artist in composers],
-            )
+    return _Grouping().group([record for _, record in sorted(latest.items())])
+
+
+class _Grouping:
+    """One batch; what its tracks have in common is worked out once."""
+
+    def __init__(self) -> None:
+        self.artists: dict[str, ArtistEntity] = {}
+        self.albums: dict[str, AlbumEntity] = {}
+        # keys by the words of the tags that they come from
+        self._artist_keys: dict[tuple[Any, ...], list[str]] = {}
+        self._album_keys: dict[tuple[Any, ...], str | None] = {}
+
+    def group(self, records: Iterable[TrackRecord]) -> EntityBatch:
+        """Return the tracks in the given order, artists and albums in that of their keys."""
+        tracks = [self._track(record) for record in records]
+        return EntityBatch(
+            artists=[self.artists[key] for key in sorted(self.artists)],
+            albums=[self.albums[key] for key in sorted(self.albums)],
+            tracks=tracks,
         )
-    return EntityBatch(
-        artists=[artists[key] for key in sorted(artists)],
-        albums=[albums[key] for key in sorted(albums)],
-        tracks=tracks,
-    )
+
+    def _track(self, record: TrackRecord) -> TrackEntity:
+        # 0 separates: no name is a number
+        performed = (*record.artists, 0, *record.mb_artist_ids, 0, *record.artist_sorts, 0)
+        return TrackEntity(
+            record=record.to_message(),
+            album_key=self._album_key(record),
+            artist_keys=self._keys((*performed, record.title), lambda: _track_artists(record)),
+            artist_credit=record.artist_credit or names.credit(record.artists) or None,
+            composer_keys=self._keys((*record.composers,), lambda: _artists(record.composers)),
+        )
+
+    def _keys(self, words: tuple[Any, ...], find: Callable[[], list[ArtistEntity]]) -> list[str]:
+        keys = self._artist_keys.get(words)
+        if keys is None:
+            keys = self._artist_keys[words] = [self._add_artist(artist) for artist in find()]
+        return keys
+
+    def _add_artist(self, artist: ArtistEntity) -> str:
+        _add(self.artists, artist, _ARTIST_RULES)
+        return artist.key
+
+    def _album_key(self, record: TrackRecord) -> str | None:
+        words = _album_words(record)
+        if words not in self._album_keys:
+            album, artists = _album(record)
+            for artist in artists:
+                self._add_artist(artist)
+            if album is not None:
+                _add(self.albums, album, _ALBUM_RULES)
+            self._album_keys[words] = album.key if album else None
+        return self._album_keys[words]
 
 
 def better_spelling(a: str | None, b: str | None) -> str | None:
@@ -77,6 +106,35 @@ def _is_of_one_case(text: str) -> bool:
     upper = [mapped if len(mapped := char.upper()) == 1 else char for char in text]
     lower = [char.lower()[0] for char in text]
     return list(text) in (upper, lower)
+
+
+# Beside its artists, what of a track tells of its album.
+_album_facts = operator.attrgetter(
+    "album",
+    "compilation",
+    "album_sort",
+    "mb_release_id",
+    "mb_release_group_id",
+    "date",
+    "original_date",
+    "disc_total",
+    "label",
+    "catalog_number",
+    "picture",
+)
+
+
+def _album_words(record: TrackRecord) -> tuple[Any, ...]:
+    """Return all that :func:`_album` looks at."""
+    return (
+        os.path.dirname(record.path),
+        *_album_facts(record),
+        *record.album_artists,
+        0,
+        *record.mb_album_artist_ids,
+        0,
+        *record.album_artist_sorts,
+    )
 
 
 def _track_artists(record: TrackRecord) -> list[ArtistEntity]:

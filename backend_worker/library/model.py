@@ -11,6 +11,8 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+_NUMBERS = (int, float)
+
 
 class _Message:
     """Conversion to and from the dictionary that a Celery message carries."""
@@ -21,9 +23,9 @@ class _Message:
         """Return the fields that are neither None, empty nor False."""
         return {
             name: value
-            for name in self.__dataclass_fields__
+            for name in self.__slots__
             # 0 is a value: an empty file's size, a gain of 0 dB
-            if (value := getattr(self, name)) is not False and value not in (None, "", [])
+            if (value := getattr(self, name)) or type(value) in _NUMBERS
         }
 
     @classmethod
@@ -33,8 +35,11 @@ class _Message:
         Raises:
             TypeError: a required field is missing.
         """
-        known = cls.__dataclass_fields__
-        return cls(**{name: value for name, value in message.items() if name in known})
+        try:
+            return cls(**message)
+        except TypeError:  # most have none
+            known = cls.__dataclass_fields__
+            return cls(**{name: value for name, value in message.items() if name in known})
 
 
 @dataclass(slots=True)
