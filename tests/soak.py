@@ -122,7 +122,6 @@ class Soak:
         self.chance = chance
         self.music = folder / "music"
         self.last = {}
-        self.reconnects = 0
         make_library(str(self.music), tracks=TRACKS, processes=2)
         self.spare = folder / "spare"
         shutil.copytree(self.music, self.spare, symlinks=True, copy_function=_copy)
@@ -167,6 +166,10 @@ class Soak:
     def _maintain(self, name):
         from backend_worker.celery_app import app
 
+        if name == "purge_orphans":  # which spares pictures of the last hour
+            for folder, _, names in os.walk(self.servers.folder / "covers"):
+                for picture in names:
+                    os.utime(os.path.join(folder, picture), (LONG_AGO, LONG_AGO))
         arguments = [0] if name == "purge_gone" else []
         app.send_task(f"maintenance.{name}", arguments, ignore_result=True)
 
@@ -215,10 +218,7 @@ class Soak:
         self.last = {
             "parent_pss": round(_pss(self.worker.pid), 1),
             "child_pss": round(max(map(_pss, pool), default=0), 1),
-            # kombu 5.7 keeps one socket of each connection that it lost: those are left out
-            "parent_files": (
-                len(os.listdir(f"/proc/{self.worker.pid}/fd")) - 2 * len(pool) - self.reconnects
-            ),
+            "parent_files": len(os.listdir(f"/proc/{self.worker.pid}/fd")) - 2 * len(pool),
             # what expires by itself does not grow for ever
             "redis_keys": keys["keys"] - keys["expires"],
             "redis_memory": round(memory["used_memory"] / 2**20, 2),
@@ -292,12 +292,10 @@ class Soak:
         kill(*children(self.worker))
 
     def _restart_redis(self):
-        self.reconnects += 1
         self.servers.redis.stop()
         self.servers.redis.start()
 
     def _empty_redis(self):
-        self.reconnects += 1
         self.servers.redis.stop()
         shutil.rmtree(self.servers.redis.folder / "appendonlydir")
         self.servers.redis.start()

@@ -27,7 +27,7 @@ from kombu.transport import redis as redis_transport
 from kombu.transport import virtual
 
 from backend_worker.tasks.base import LONGEST_RETRY_SECONDS
-from backend_worker.worker.recovery import RememberingQoS
+from backend_worker.worker.recovery import RememberingQoS, let_go
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -178,6 +178,7 @@ class TolerantConsumer(Consumer):
         else:
             logger.warning("the connection to Redis is lost, connecting again: %s", exc)
         with suppress(Exception):
+            let_go(self.connection, self.hub)
             self.connection.collect()
 
     def _drop(self, message: Any, reason: str) -> None:

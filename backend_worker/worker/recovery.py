@@ -7,6 +7,7 @@ when the visibility time-out is over, hours later.
 
 from __future__ import annotations
 
+import gc
 import logging
 import time
 from contextlib import contextmanager
@@ -25,6 +26,9 @@ from backend_worker.worker.systemd import notifier
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
+
+    import kombu
+    from kombu.asynchronous import Hub
 
 logger = logging.getLogger(__name__)
 
@@ -117,6 +121,20 @@ class RememberingQoS(redis_transport.QoS):
         self.taken.discard(bytes_to_str(tag))
 
 
+def let_go(connection: kombu.Connection, hub: Hub) -> None:
+    """Forget a connection that is lost; kombu 5.7 keeps each with its socket and messages.
+
+    Its channels are kept to give back at the worker's end what was taken: that is given back
+    after the reconnect, and may be done long since. And the event loop goes on asking it.
+    """
+    for channel in connection.transport.channels:
+        if channel._qos is not None:
+            channel._qos._on_collect.cancel()
+    hub.on_tick.difference_update(
+        [ask for ask in hub.on_tick if ask.__module__ == redis_transport.__name__]
+    )
+
+
 class GiveBackAfterReconnect(bootsteps.StartStopStep):
     """Does the same for this worker's own messages each time that it has lost Redis.
 
@@ -136,6 +154,7 @@ class GiveBackAfterReconnect(bootsteps.StartStopStep):
         """
         if not consumer.restart_count:
             return
+        gc.collect()  # the lost connection: its parts refer to each other
         running = {request.message.delivery_tag for request in state.active_requests}
         channel = consumer.connection.default_channel
         count = _give_back(channel, RememberingQoS.taken - running)

@@ -1,7 +1,9 @@
 """Redis goes away and comes back, workers are killed: no task is lost or waits for hours."""
 
+import os
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from kombu.transport import redis as redis_transport
@@ -131,7 +133,7 @@ def test_autoscaler_scales_up_after_a_reconnect_while_idle(redis_server, naps, t
     assert celerys.most_at_once() == 1
 
 
-@pytest.mark.chaos  # fails now and then: a task stays with a pool that does not go on
+@pytest.mark.slow
 def test_processes_that_die_just_before_redis_restarts(servers, naps, redis_server):
     """Celery 5.6.3 ends when it connects again while a dead process is still in its pool."""
     with nap_worker(naps, app=OUR_APP) as worker:
@@ -157,6 +159,24 @@ def test_worker_notices_that_redis_closed_its_connections(servers, naps):
         worker.wait_for_log("Connected to", times=2)
         naps.wait_for("end", tasks)
         naps.wait_until_empty(SOON)
+
+
+@pytest.mark.slow
+def test_nothing_is_kept_of_connections_that_were_lost(servers, naps, redis_server):
+    """kombu 5.7 keeps all of them: 80 kB and a socket each."""
+
+    def sockets():
+        files = Path(f"/proc/{worker.process.pid}/fd").iterdir()
+        return sum("socket:" in os.readlink(file) for file in files)
+
+    with nap_worker(naps, app=OUR_APP) as worker:
+        counts = []
+        for number in range(1, 9):
+            naps.wait_for("end", naps.send(PROCESSES, seconds=0))
+            counts.append(sockets())
+            restart(redis_server)
+            worker.wait_for_log("Connected to", times=number + 1)
+        assert max(counts[4:]) <= max(counts[1:4]), counts
 
 
 @pytest.mark.slow
