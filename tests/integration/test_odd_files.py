@@ -7,7 +7,12 @@ import pytest
 
 from backend_worker.library.tags import UnreadableFile
 from tests.support.odd_files import NotAvailableError, odd_files
-from tests.unit.library.tags.files import assert_clean_or_unreadable, cover_of, read
+from tests.unit.library.tags.files import (
+    assert_clean_or_unreadable,
+    assert_same_both_ways,
+    cover_of,
+    read,
+)
 
 # project, version of its source distribution, folder in it, fewest files to expect
 COLLECTIONS = [
@@ -40,6 +45,16 @@ def test_every_file_gives_a_clean_record_or_a_reason(collections, project, fewes
     assert len(tracks) >= fewest
     read_share = sum(track is not None for track in tracks) / len(tracks)
     assert read_share > 0.7
+
+
+def test_the_short_ways_give_what_mutagen_gives(collections, tmp_path):
+    for paths in collections.values():
+        for path in paths:
+            assert_same_both_ways(str(path))
+            content = path.read_bytes()
+            for length in (len(content) // 2, len(content) - 1, 1000, 100):
+                (tmp_path / path.name).write_bytes(content[: max(0, length)])
+                assert_same_both_ways(str(tmp_path / path.name))
 
 
 def test_every_file_under_a_wrong_name_as_well(collections, tmp_path):

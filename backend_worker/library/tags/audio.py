@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mutagen import FileType
 
     from backend_worker.library.tags.kinds import Kind
+    from backend_worker.library.tags.plain import PlainFile
 
 _LONGEST = 10_000_000.0  # seconds; four months: a longer file has a damaged header
 # What a header promises is not there when less than this follows, in bytes per second.
@@ -56,16 +57,16 @@ _LOSSLESS = frozenset({"flac", "alac", "pcm"})  # of the containers that hold ma
 
 
 def audio_fields(
-    file: FileType, kind: Kind, size: int, content: bytes, audio_start: int
+    file: FileType | PlainFile, kind: Kind, size: int, content: bytes, audio_start: int
 ) -> dict[str, Any]:
     """Return the fields of a ``TrackRecord`` that the audio stream tells.
 
     Args:
-        file: what mutagen read.
+        file: what was read.
         kind: what it was read as.
         size: the file's size in bytes.
         content: the beginning of the file behind an ID3v2 tag.
-        audio_start: where mutagen stopped in a FLAC file without a sample count.
+        audio_start: where reading stopped in a FLAC file without a sample count.
 
     Raises:
         UnreadableFile: there is no audio in it.

@@ -27,10 +27,14 @@ from mutagen.trueaudio import TrueAudio
 from mutagen.wave import WAVE
 from mutagen.wavpack import WavPack
 
+from backend_worker.library.tags.plain import plain_mpeg
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from mutagen import FileType
+
+    from backend_worker.library.tags.plain import Beginning, PlainFile
 
 # What the walk takes for music. A video's .mp4 is not in it; read_track reads one all the same.
 AUDIO_EXTENSIONS = frozenset(
@@ -50,6 +54,8 @@ class Kind:
     # its header counts the samples, so that none means that there is no audio
     counted: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
+    # a shorter way to the same, which gives None for files that are not as usual
+    short_way: Callable[[Beginning], PlainFile | None] | None = None
 
 
 class _NoChapters(MP4Chapters):
@@ -68,7 +74,7 @@ class _MP4(MP4):
 # that is not exactly four digits, and costs time.
 _ID3 = MappingProxyType({"translate": False})
 
-MPEG = Kind(MP3, "", options=_ID3)
+MPEG = Kind(MP3, "", options=_ID3, short_way=plain_mpeg)
 ADTS = Kind(AAC, "aac", counted=True)
 MUSEPACK = Kind(Musepack, "musepack", counted=True)
 

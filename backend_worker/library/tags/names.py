@@ -167,6 +167,8 @@ RIFF_INFO = MappingProxyType(
     }
 )
 
+MUSICBRAINZ_OWNER = b"http://musicbrainz.org"  # of ID3's UFID frame
+
 _SEPARATORS = str.maketrans("", "", " _-/.")
 
 
@@ -176,3 +178,10 @@ def slot_of(name: str) -> str | None:
     if len(name) > 40:
         return None
     return _FREE_NAMES.get(name.upper().translate(_SEPARATORS))
+
+
+def comment_slot(description: str) -> str | None:
+    """Return the slot: an undescribed comment comes first; iTunes' numbers are none."""
+    if not description:
+        return "comment"
+    return None if description.lower().startswith(("itun", "songs-db")) else "comment.2"

@@ -14,10 +14,14 @@ from mutagen.flac import Picture as FlacPicture
 from mutagen.id3 import ID3Tags
 from mutagen.mp4 import MP4Tags
 
+from backend_worker.library.tags.plain_id3 import PlainID3
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from mutagen import FileType
+
+    from backend_worker.library.tags.plain import PlainFile
 
 _FRONT_COVER = 3  # picture type of ID3's APIC, which FLAC and ASF took over
 _LINK = "-->"  # the MIME type of a picture that is only an address
@@ -28,14 +32,14 @@ class _Candidate(NamedTuple):
     read: Callable[[], bytes]  # empty: no picture after all
 
 
-def front_cover(file: FileType, other_tags: Iterable[object] = ()) -> bytes | None:
+def front_cover(file: FileType | PlainFile, other_tags: Iterable[object] = ()) -> bytes | None:
     """Return the bytes of the front cover, else of the first picture, else None.
 
     Empty pictures, links and pictures that cannot be decoded are passed over. Only the
     picture that is returned is decoded or copied.
 
     Args:
-        file: what mutagen read.
+        file: what was read.
         other_tags: tags beside the file's own: an APEv2 tag behind an MP3.
     """
     candidates = list(_candidates(file, other_tags))
@@ -43,11 +47,14 @@ def front_cover(file: FileType, other_tags: Iterable[object] = ()) -> bytes | No
     return next((data for candidate in candidates if (data := candidate.read())), None)
 
 
-def _candidates(file: FileType, other_tags: Iterable[object]) -> Iterator[_Candidate]:
+def _candidates(file: FileType | PlainFile, other_tags: Iterable[object]) -> Iterator[_Candidate]:
     for picture in getattr(file, "pictures", ()):  # FLAC
         yield _typed(picture.type, picture.mime, picture.data)
     for tags in (file.tags, *other_tags):
-        if isinstance(tags, ID3Tags):
+        if isinstance(tags, PlainID3):
+            for kind, mime, data in tags.pictures:
+                yield _typed(kind, mime, data)
+        elif isinstance(tags, ID3Tags):
             for frame in tags.getall("APIC"):
                 yield _typed(frame.type, frame.mime, frame.data)
         elif isinstance(tags, VComment):

@@ -22,6 +22,7 @@ from backend_worker.library.tags.fields import fields_of
 from backend_worker.library.tags.fingerprint import fingerprint_of, read_chunks
 from backend_worker.library.tags.kinds import Kind, kind_of, kind_to_try, why_not_audio
 from backend_worker.library.tags.pictures import front_cover
+from backend_worker.library.tags.plain import Beginning, PlainFile
 from backend_worker.library.tags.riff_info import read_riff_info
 from backend_worker.library.tags.slots import Slots, merge, slots_of, slots_of_riff_info
 
@@ -53,7 +54,7 @@ class _Opened:
     """What one reading of the file gave, before anything is made of it."""
 
     kind: Kind
-    file: FileType
+    file: FileType | PlainFile
     content: bytes  # its beginning behind an ID3v2 tag
     audio_start: int  # where the reader stopped; see audio_fields
     other_tags: list[Tags]  # those that the reader of this kind leaves aside
@@ -125,7 +126,7 @@ def _load(file: BinaryIO, path: str, size: int, chunks: tuple[bytes, ...]) -> _O
         kind = kind_to_try(os.path.splitext(path)[1].lower(), has_id3=id3_size > 0)
         if reason is not None or kind is None:
             raise UnreadableFile(reason or _unknown(head))
-    read = _open(kind, file, path, head)
+    read = _open(kind, Beginning(file, head, chunks[-1], id3_size), path)
     audio_start = file.tell()
     other_tags = _other_tags(file, read, id3_size > 0, chunks[-1])
     wants_info = kind.reader is WAVE and read.tags is None
@@ -144,24 +145,42 @@ def _id3_size(head: bytes) -> int:
     return _ID3_HEADER + size + footer
 
 
-def _open(kind: Kind, file: BinaryIO, path: str, head: bytes) -> FileType:
-    """Let mutagen read the file.
+def _open(kind: Kind, beginning: Beginning, path: str) -> FileType | PlainFile:
+    """Read the file, the short way if it is as usual, else with mutagen.
 
     Raises:
         UnreadableFile: it cannot.
         FileOutOfReachError: the system cannot.
     """
+    file = beginning.file
+    plain = short_way(kind, beginning)
+    if plain is not None:
+        return plain
+    file.seek(0)
     try:
         read = kind.reader(file, **kind.options)
         getattr(read.info, "length", None)  # of DSF a property, which may divide by zero
     except Exception as error:
         _raise_foreign(error)
         _raise_out_of_reach(error)
-        raise UnreadableFile(_reason(error, path, head)) from error
+        raise UnreadableFile(_reason(error, path, beginning.head)) from error
     return read
 
 
-def _other_tags(file: BinaryIO, read: FileType, id3_first: bool, tail: bytes) -> list[Tags]:
+def short_way(kind: Kind, beginning: Beginning) -> PlainFile | None:
+    """Read a file that is as usual without mutagen's readers; None if it is not."""
+    if kind.short_way is None:
+        return None
+    try:
+        return kind.short_way(beginning)
+    except Exception as error:  # mutagen says better what is wrong with the file
+        _raise_foreign(error)
+        return None
+
+
+def _other_tags(
+    file: BinaryIO, read: FileType | PlainFile, id3_first: bool, tail: bytes
+) -> list[Tags]:
     """Return tags that mutagen's reader of this kind leaves aside: damaged ones are none."""
     tags: list[Tags] = []
     if id3_first and not read.tags and not isinstance(read.tags, ID3Tags):

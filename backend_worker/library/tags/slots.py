@@ -14,19 +14,28 @@ from mutagen.id3 import ID3Tags
 from mutagen.mp4 import MP4Tags
 
 from backend_worker.library.tags import clean
-from backend_worker.library.tags.names import ID3_FRAMES, MP4_ATOMS, RIFF_INFO, slot_of
+from backend_worker.library.tags.names import (
+    ID3_FRAMES,
+    MP4_ATOMS,
+    MUSICBRAINZ_OWNER,
+    RIFF_INFO,
+    comment_slot,
+    slot_of,
+)
+from backend_worker.library.tags.plain_id3 import PlainID3
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from mutagen import Tags
+    from mutagen.id3 import Frame
 
 Slots = dict[str, list[str]]
 
-_MUSICBRAINZ = "http://musicbrainz.org"
+_MUSICBRAINZ = MUSICBRAINZ_OWNER.decode("ascii")
 
 
-def slots_of(tags: Tags | None) -> Slots:
+def slots_of(tags: Tags | PlainID3 | None) -> Slots:
     """Return the texts of the tags by slot."""
     slots: Slots = {}
     for slot, values in _entries(tags):
@@ -39,18 +48,8 @@ def slots_of_riff_info(info: dict[bytes, str]) -> Slots:
     return {RIFF_INFO[name]: [value] for name, value in info.items() if name in RIFF_INFO}
 
 
-def _entries(tags: Tags | None) -> Iterator[tuple[str, Iterable[str]]]:
-    if isinstance(tags, ID3Tags):
-        return _id3(tags)
-    if isinstance(tags, VComment):
-        return _vorbis(tags)
-    if isinstance(tags, MP4Tags):
-        return _mp4(tags)
-    if isinstance(tags, ASFTags):
-        return _asf(tags)
-    if isinstance(tags, APEv2):
-        return _ape(tags)
-    return iter(())
+def _entries(tags: Tags | PlainID3 | None) -> Iterator[tuple[str, Iterable[str]]]:
+    return next((read(tags) for kind, read in _READERS if isinstance(tags, kind)), iter(()))
 
 
 def _vorbis(tags: VComment) -> Iterator[tuple[str, Iterable[str]]]:
@@ -86,8 +85,19 @@ def _mp4(tags: MP4Tags) -> Iterator[tuple[str, Iterable[str]]]:
             yield slot, [str(value) for value in (values if isinstance(values, list) else [values])]
 
 
+def _plain_id3(tags: PlainID3) -> Iterator[tuple[str, Iterable[str]]]:
+    for slot, values in tags.texts.values():
+        if slot is not None:
+            yield slot, values
+    yield from _id3_frames(tags.id3v1)
+
+
 def _id3(tags: ID3Tags) -> Iterator[tuple[str, Iterable[str]]]:
-    for frame in tags.values():
+    yield from _id3_frames(tags.values())
+
+
+def _id3_frames(frames: Iterable[Frame]) -> Iterator[tuple[str, Iterable[str]]]:
+    for frame in frames:
         name = frame.FrameID
         if slot := ID3_FRAMES.get(name):
             yield slot, [str(value) for value in frame.text]
@@ -95,7 +105,7 @@ def _id3(tags: ID3Tags) -> Iterator[tuple[str, Iterable[str]]]:
             if slot := slot_of(frame.desc):
                 yield slot, frame.text
         elif name == "COMM":
-            if slot := _comment_slot(frame.desc):
+            if slot := comment_slot(frame.desc):
                 yield slot, frame.text
         elif name == "UFID":
             if frame.owner.rstrip("/") == _MUSICBRAINZ:
@@ -108,19 +118,22 @@ def _id3(tags: ID3Tags) -> Iterator[tuple[str, Iterable[str]]]:
             yield from _volume(frame)
 
 
-def _comment_slot(description: str) -> str | None:
-    """Return the slot: an undescribed comment comes first; iTunes' numbers are none."""
-    if not description:
-        return "comment"
-    return None if description.lower().startswith(("itun", "songs-db")) else "comment.2"
-
-
 def _volume(frame: Any) -> Iterator[tuple[str, Iterable[str]]]:
     # mutagen's documentation of RVA2: ReplayGain uses channel 1 and these descriptions
     which = frame.desc.lower()
     if frame.channel == 1 and which in ("track", "album"):
         yield f"replaygain_{which}_gain.2", (f"{frame.gain:.6f}",)
         yield f"replaygain_{which}_peak.2", (f"{frame.peak:.6f}",)
+
+
+_READERS: tuple[tuple[type, Callable[[Any], Iterator[tuple[str, Iterable[str]]]]], ...] = (
+    (PlainID3, _plain_id3),
+    (ID3Tags, _id3),
+    (VComment, _vorbis),
+    (MP4Tags, _mp4),
+    (ASFTags, _asf),
+    (APEv2, _ape),
+)
 
 
 def merge(first: Slots, second: Slots) -> Slots:

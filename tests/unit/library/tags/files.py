@@ -9,10 +9,11 @@ import shutil
 import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 import backend_worker.library.sample
 from backend_worker.library.model import TrackRecord
-from backend_worker.library.tags import UnreadableFile, read_track
+from backend_worker.library.tags import UnreadableFile, read_track, reader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,6 +53,34 @@ def read(path: str, pictures: Pictures | None = None) -> TrackRecord:
     status = os.stat(path)
     store = Pictures() if pictures is None else pictures
     return read_track(path, status.st_size, status.st_mtime_ns, store_picture=store.put)
+
+
+def assert_same_both_ways(path: str) -> bool:
+    """Read a file as usual and with mutagen alone; return whether a short way was taken.
+
+    Record, picture and reason must be the same.
+    """
+    taken = []
+
+    def short_way(kind: object, beginning: object) -> object:
+        plain = real_short_way(kind, beginning)
+        taken.append(plain is not None)
+        return plain
+
+    real_short_way = reader.short_way
+    with patch.object(reader, "short_way", short_way):
+        usual = _record_or_reason(path)
+    with patch.object(reader, "short_way", lambda _kind, _beginning: None):
+        assert usual == _record_or_reason(path), path
+    return any(taken)
+
+
+def _record_or_reason(path: str) -> tuple[TrackRecord, Pictures] | str:
+    pictures = Pictures()
+    try:
+        return read(path, pictures), pictures
+    except UnreadableFile as error:
+        return str(error)
 
 
 def cover_of(path: str) -> bytes | None:
