@@ -5,6 +5,7 @@ Every function takes what a tag may hold and returns a clean value or None; none
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 NAME_LIMIT = 1_000  # characters of a title or a name
 COMMENT_LIMIT = 4_000
+_SHORT = 20  # characters: numbers that tracks have in common are worked out once
 VALUES_LIMIT = 100  # values of one field
 INT4_MAX = 2**31 - 1
 
@@ -41,10 +43,12 @@ _ISRC = re.compile(r"[A-Z]{2}[A-Z0-9]{3}\d{7}")
 
 def text(value: str, limit: int = NAME_LIMIT) -> str | None:
     """Return one line of text: NFC, stripped, without control characters, at most ``limit``."""
-    if value.isascii() and value.isprintable():
-        return value.strip()[:limit].rstrip() or None
     # Normalising is quadratic in a run of combining marks: cut before it as well.
-    value = _REMOVED.sub("", _BREAKS.sub(" ", value.strip()[: 4 * limit]))
+    value = value.strip()[: 4 * limit]
+    if not value.isprintable():  # what is printable has no control characters and breaks
+        value = _REMOVED.sub("", _BREAKS.sub(" ", value))
+    if value.isascii():
+        return value.strip()[:limit].rstrip() or None
     return unicodedata.normalize("NFC", value).strip()[:limit].rstrip() or None
 
 
@@ -57,20 +61,22 @@ def lines(value: str, limit: int = COMMENT_LIMIT) -> str | None:
 
 def texts(values: Iterable[str], limit: int = NAME_LIMIT) -> list[str]:
     """Return the values cleaned, without empty and repeated ones, at most ``VALUES_LIMIT``."""
-    cleaned = dict.fromkeys(value for raw in values if (value := text(raw, limit)))
+    cleaned = dict.fromkeys([text(raw, limit) for raw in values])
+    cleaned.pop(None, None)
     return list(cleaned)[:VALUES_LIMIT]
 
 
 def genres(values: Iterable[str]) -> list[str]:
     """Return genres; ID3's numbers (``17``, ``(17)``, ``(4)Eurodisco``) become their names."""
+    cleaned = texts(values)
     resolved: list[str] = []
-    for value in texts(values):
+    for value in cleaned:
         if value.isdecimal() or value in ("CR", "RX") or value.startswith("("):
             # "Unknown" is mutagen's word for a number without a name
             resolved += (name for name in TCON(text=[value]).genres if name != "Unknown")
         else:
             resolved.append(value)
-    return texts(resolved)
+    return cleaned if resolved == cleaned else texts(resolved)
 
 
 def position(value: str) -> tuple[int | None, int | None]:
@@ -79,11 +85,18 @@ def position(value: str) -> tuple[int | None, int | None]:
     A side of a record (``A1``) and a disc with a track (``1-03``) give none; zero counts as
     absent.
     """
+    return _short_position(value) if len(value) <= _SHORT else _position(value)
+
+
+def _position(value: str) -> tuple[int | None, int | None]:
     match = _POSITION.match(value)
     if match is None:
         return None, None
     number, total = (int(group) if group else 0 for group in match.groups())
     return int4(number), int4(total)
+
+
+_short_position = functools.lru_cache(maxsize=256)(_position)
 
 
 def int4(value: float | None) -> int | None:
@@ -111,7 +124,11 @@ def date(value: str) -> str | None:
     ``2004-00-00`` is 2004, ``2004-02-30`` is 2004-02, ``05/06/2004`` (whose month is which?)
     is 2004. Years outside of 1000 to 2100 are no dates.
     """
-    value = value[:100].strip()
+    return _date(value[:100].strip())
+
+
+@functools.lru_cache(maxsize=256)
+def _date(value: str) -> str | None:
     year: str | None
     if match := _COMPACT_DATE.match(value) or _YEAR_FIRST.match(value):
         year, month, day = match.groups()
@@ -146,8 +163,11 @@ def uuids(values: Iterable[str]) -> list[str]:
     They need no separator that is agreed upon: Picard joins several with ``/`` or ``; `` in
     ID3v2.3. The nil UUID counts as absent.
     """
-    found = (uuid for value in values for uuid in _UUID.findall(value[:10_000].lower()))
-    return list(dict.fromkeys(uuid for uuid in found if uuid != _NIL_UUID))[:VALUES_LIMIT]
+    found = dict.fromkeys(
+        [uuid for value in values for uuid in _UUID.findall(value[:10_000].lower())]
+    )
+    found.pop(_NIL_UUID, None)
+    return list(found)[:VALUES_LIMIT]
 
 
 def isrc(value: str) -> str | None:

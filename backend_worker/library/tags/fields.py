@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from backend_worker.library.tags import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from backend_worker.library.tags.slots import Slots
 
@@ -23,73 +23,57 @@ _R128_TO_REPLAYGAIN = 5.0
 
 def fields_of(slots: Slots) -> dict[str, Any]:
     """Return the fields of a ``TrackRecord`` that tags tell; absent ones are left out."""
-    track_number, track_total = _numbers(slots, "track")
-    disc_number, disc_total = _numbers(slots, "disc")
-    artist_ids = clean.uuids(slots.get("mb_artist_ids", ()))
-    album_artist_ids = clean.uuids(slots.get("mb_album_artist_ids", ()))
-    fields = {
-        "title": _first(slots, clean.text, "title"),
-        "artists": _names(slots, "artists", len(artist_ids)),
-        "artist_credit": _credit(slots, len(artist_ids)),
-        "album_artists": _names(slots, "album_artists", len(album_artist_ids)),
-        "album": _first(slots, clean.text, "album"),
-        "track_number": track_number,
-        "track_total": track_total,
-        "disc_number": disc_number,
-        "disc_total": disc_total,
-        "date": _first(slots, clean.date, "date", "date.2") or _year_and_day(slots),
-        "original_date": _first(slots, clean.date, "original_date", "original_date.2"),
-        "genres": clean.genres(slots.get("genres", ())),
-        "compilation": any(clean.flag(value) for value in slots.get("compilation", ())),
-        "composers": clean.texts(slots.get("composers", ())),
-        "bpm": _first(slots, _bpm, "bpm", "bpm.2"),
-        "key": _first(slots, _key, "key"),
-        "isrc": _first(slots, clean.isrc, "isrc"),
-        "label": _first(slots, clean.text, "label", "label.2", "label.3"),
-        "catalog_number": _first(slots, clean.text, "catalog_number"),
-        "has_lyrics": any(clean.text(value, 100) for value in slots.get("lyrics", ())),
-        "comment": _first(slots, clean.lines, "comment", "comment.2"),
-        "mb_recording_id": _first(slots, _uuid, "mb_recording_id"),
-        "mb_track_id": _first(slots, _uuid, "mb_track_id"),
-        "mb_release_id": _first(slots, _uuid, "mb_release_id"),
-        "mb_release_group_id": _first(slots, _uuid, "mb_release_group_id"),
-        "mb_artist_ids": artist_ids,
-        "mb_album_artist_ids": album_artist_ids,
-        "title_sort": _first(slots, clean.text, "title_sort"),
-        "album_sort": _first(slots, clean.text, "album_sort"),
-        "artist_sorts": clean.texts(slots.get("artist_sorts", ())),
-        "album_artist_sorts": clean.texts(slots.get("album_artist_sorts", ())),
-    }
-    fields |= _replaygain(slots)
+    fields: dict[str, Any] = {}
+    for slot, field, convert in _SINGLE_VALUES:
+        if slot in slots and field not in fields:
+            value = _first(slots[slot], convert)
+            if value is not None:
+                fields[field] = value
+    for field, convert_all in _LISTS:
+        if field in slots:
+            fields[field] = convert_all(slots[field])
+    for slot, field, is_true in _FLAGS:
+        if slot in slots:
+            fields[field] = any(map(is_true, slots[slot]))
+    if "year" in slots and "date" not in fields:
+        fields["date"] = _year_and_day(slots)
+    _add_numbers(fields, slots, "track")
+    _add_numbers(fields, slots, "disc")
+    _add_artists(fields, slots)
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _first(slots: Slots, convert: Callable[[str], _T | None], *names: str) -> _T | None:
-    """Return the first value of the first slot that converts to something."""
-    for name in names:
-        for value in slots.get(name, ()):
-            if (converted := convert(value)) is not None:
-                return converted
+def _first(values: Iterable[str], convert: Callable[[str], _T | None]) -> _T | None:
+    """Return the first value that converts to something."""
+    for value in values:
+        if (converted := convert(value)) is not None:
+            return converted
     return None
 
 
-def _names(slots: Slots, field: str, id_count: int) -> list[str]:
-    """Return the artists one by one where a tag lists them, else as they are credited.
+def _add_artists(fields: dict[str, Any], slots: Slots) -> None:
+    """Add artists one by one where a tag lists them, else as they are credited.
 
     Picard writes the credit ("A feat. B") to ARTIST and each artist to ARTISTS, which pairs
     with the MusicBrainz ids; another program may have made ARTIST alone multi-valued.
     """
+    credited, artists = _names(slots, "artists", len(fields.get("mb_artist_ids", ())))
+    fields["artists"] = artists
+    if len(credited) == 1 and credited != artists:
+        fields["artist_credit"] = credited[0]
+    _, fields["album_artists"] = _names(
+        slots, "album_artists", len(fields.get("mb_album_artist_ids", ()))
+    )
+
+
+def _names(slots: Slots, field: str, id_count: int) -> tuple[list[str], list[str]]:
+    """Return the artists as they are credited, and one by one if a tag lists them so."""
     credited = clean.texts(slots.get(field, ()))
-    each = _split_joined(clean.texts(slots.get(f"{field}.each", ())), id_count)
-    return each if len(each) >= len(credited) else credited
-
-
-def _credit(slots: Slots, id_count: int) -> str | None:
-    """Return ARTIST ("A feat. B") where ARTISTS lists the artists one by one beside it."""
-    credited = clean.texts(slots.get("artists", ()))
-    if len(credited) == 1 and credited != _names(slots, "artists", id_count):
-        return credited[0]
-    return None
+    each_slot = f"{field}.each"
+    if each_slot not in slots:
+        return credited, credited
+    each = _split_joined(clean.texts(slots[each_slot]), id_count)
+    return credited, each if len(each) >= len(credited) else credited
 
 
 def _split_joined(values: list[str], count: int) -> list[str]:
@@ -105,22 +89,26 @@ def _split_joined(values: list[str], count: int) -> list[str]:
     return values
 
 
-def _numbers(slots: Slots, field: str) -> tuple[int | None, int | None]:
-    for name in (f"{field}_number", f"{field}_number.2"):
-        for value in slots.get(name, ()):
+def _add_numbers(fields: dict[str, Any], slots: Slots, field: str) -> None:
+    number = total = None
+    for slot in (f"{field}_number", f"{field}_number.2"):
+        for value in slots.get(slot, ()):
             number, total = clean.position(value)
             if number is not None or total is not None:
-                return number, total or _total(slots, field)
-    return None, _total(slots, field)
+                break
+        if number is not None or total is not None:
+            break
+    fields[f"{field}_number"] = number
+    fields[f"{field}_total"] = total or _first(slots.get(f"{field}_total", ()), _number)
 
 
-def _total(slots: Slots, field: str) -> int | None:
-    return _first(slots, lambda value: clean.position(value)[0], f"{field}_total")
+def _number(value: str) -> int | None:
+    return clean.position(value)[0]
 
 
 def _year_and_day(slots: Slots) -> str | None:
     """Return the date of ID3v2.3, which keeps the year and ``DDMM`` apart."""
-    year = _first(slots, clean.date, "year")
+    year = _first(slots["year"], clean.date)
     if year is not None and len(year) == 4:
         for value in slots.get("day_and_month", ()):
             if match := re.fullmatch(r"(\d\d)(\d\d)", value.strip()):
@@ -137,7 +125,8 @@ def _key(value: str) -> str | None:
 
 
 def _uuid(value: str) -> str | None:
-    return next(iter(clean.uuids((value,))), None)
+    found = clean.uuids((value,))
+    return found[0] if found else None
 
 
 def _gain(value: str) -> float | None:
@@ -153,12 +142,55 @@ def _r128_gain(value: str) -> float | None:
     return None if steps is None else round(steps * _R128_UNIT + _R128_TO_REPLAYGAIN, 6)
 
 
-def _replaygain(slots: Slots) -> dict[str, float | None]:
-    found: dict[str, float | None] = {}
-    for which in ("track", "album"):
-        gain, peak = f"replaygain_{which}_gain", f"replaygain_{which}_peak"
-        # RFC 7845 lets an Opus file have no other gain than R128's
-        value = _first(slots, _r128_gain, f"r128_{which}_gain")
-        found[gain] = _first(slots, _gain, gain, f"{gain}.2") if value is None else value
-        found[peak] = _first(slots, _peak, peak, f"{peak}.2")
-    return found
+def _has_text(value: str) -> bool:
+    return clean.text(value, 100) is not None
+
+
+# (slot, field, conversion): the first slot of a field that has a value of use counts
+_SINGLE_VALUES: tuple[tuple[str, str, Callable[[str], Any]], ...] = (
+    ("title", "title", clean.text),
+    ("album", "album", clean.text),
+    ("date", "date", clean.date),
+    ("date.2", "date", clean.date),
+    ("original_date", "original_date", clean.date),
+    ("original_date.2", "original_date", clean.date),
+    ("bpm", "bpm", _bpm),
+    ("bpm.2", "bpm", _bpm),
+    ("key", "key", _key),
+    ("isrc", "isrc", clean.isrc),
+    ("label", "label", clean.text),
+    ("label.2", "label", clean.text),
+    ("label.3", "label", clean.text),
+    ("catalog_number", "catalog_number", clean.text),
+    ("comment", "comment", clean.lines),
+    ("comment.2", "comment", clean.lines),
+    ("mb_recording_id", "mb_recording_id", _uuid),
+    ("mb_track_id", "mb_track_id", _uuid),
+    ("mb_release_id", "mb_release_id", _uuid),
+    ("mb_release_group_id", "mb_release_group_id", _uuid),
+    ("title_sort", "title_sort", clean.text),
+    ("album_sort", "album_sort", clean.text),
+    # RFC 7845 lets an Opus file have no other gain than R128's
+    ("r128_track_gain", "replaygain_track_gain", _r128_gain),
+    ("replaygain_track_gain", "replaygain_track_gain", _gain),
+    ("replaygain_track_gain.2", "replaygain_track_gain", _gain),
+    ("replaygain_track_peak", "replaygain_track_peak", _peak),
+    ("replaygain_track_peak.2", "replaygain_track_peak", _peak),
+    ("r128_album_gain", "replaygain_album_gain", _r128_gain),
+    ("replaygain_album_gain", "replaygain_album_gain", _gain),
+    ("replaygain_album_gain.2", "replaygain_album_gain", _gain),
+    ("replaygain_album_peak", "replaygain_album_peak", _peak),
+    ("replaygain_album_peak.2", "replaygain_album_peak", _peak),
+)
+_LISTS: tuple[tuple[str, Callable[[Iterable[str]], list[str]]], ...] = (
+    ("genres", clean.genres),
+    ("composers", clean.texts),
+    ("mb_artist_ids", clean.uuids),
+    ("mb_album_artist_ids", clean.uuids),
+    ("artist_sorts", clean.texts),
+    ("album_artist_sorts", clean.texts),
+)
+_FLAGS: tuple[tuple[str, str, Callable[[str], bool]], ...] = (
+    ("compilation", "compilation", clean.flag),
+    ("lyrics", "has_lyrics", _has_text),
+)
