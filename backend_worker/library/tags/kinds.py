@@ -27,7 +27,7 @@ from mutagen.trueaudio import TrueAudio
 from mutagen.wave import WAVE
 from mutagen.wavpack import WavPack
 
-from backend_worker.library.tags.plain import plain_mpeg
+from backend_worker.library.tags.plain import plain_flac, plain_mpeg
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -79,7 +79,7 @@ ADTS = Kind(AAC, "aac", counted=True)
 MUSEPACK = Kind(Musepack, "musepack", counted=True)
 
 _BY_MAGIC: tuple[tuple[bytes, Kind], ...] = (
-    (b"fLaC", Kind(FLAC, "flac", lossless=True)),
+    (b"fLaC", Kind(FLAC, "flac", lossless=True, short_way=plain_flac)),
     (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", Kind(ASF, "wma")),
     (b"wvpk", Kind(WavPack, "wavpack", lossless=True)),
     (b"MP+", MUSEPACK),

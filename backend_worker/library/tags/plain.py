@@ -7,9 +7,11 @@ as usual: then mutagen reads the file.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO
+import struct
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
+from mutagen._vorbis import VComment
 from mutagen.mp3 import MPEGInfo
 
 from backend_worker.library.tags.plain_id3 import PlainID3, plain_id3
@@ -23,6 +25,7 @@ class Beginning:
     """A file that was opened, and what is known of it so far."""
 
     file: BinaryIO
+    size: int  # in bytes
     head: bytes  # the first 16 KiB
     tail: bytes  # the last 16 KiB
     id3_size: int  # of the ID3v2 tag at its beginning, 0 if there is none
@@ -34,6 +37,29 @@ class PlainFile:
 
     tags: Tags | PlainID3 | None
     info: Any
+    pictures: list[PlainPicture] = field(default_factory=list)
+
+
+class PlainPicture(NamedTuple):
+    """A picture of a FLAC file."""
+
+    type: int
+    mime: str
+    data: bytes
+
+
+class PlainInfo(NamedTuple):
+    """What the header of a FLAC file says of its audio."""
+
+    length: float  # seconds
+    bitrate: int
+    sample_rate: int
+    channels: int
+    bits_per_sample: int
+
+
+class _NotPlainError(Exception):
+    """Something that is left to mutagen."""
 
 
 def plain_mpeg(beginning: Beginning) -> PlainFile | None:
@@ -46,3 +72,110 @@ def plain_mpeg(beginning: Beginning) -> PlainFile | None:
         tag = os.pread(beginning.file.fileno(), size, 0)
     tags = plain_id3(tag, beginning.tail)
     return None if tags is None else PlainFile(tags, MPEGInfo(beginning.file, tags.size))
+
+
+_STREAM_INFO, _SEEK_TABLE, _COMMENTS, _CUE_SHEET, _PICTURE = 0, 3, 4, 5, 6
+_STREAM_INFO_BYTES = 34
+_LONGEST = 1_000_000.0  # seconds; the header of a longer file is probably damaged
+
+
+def plain_flac(beginning: Beginning) -> PlainFile | None:
+    """Read a FLAC file without an ID3v2 tag, with one comment block and without a cue sheet."""
+    try:
+        return None if beginning.id3_size else _flac(beginning)
+    except (_NotPlainError, struct.error, IndexError):
+        return None
+
+
+def _flac(beginning: Beginning) -> PlainFile:
+    blocks: dict[int, bytes] = {}
+    pictures = []
+    start = len(b"fLaC")
+    is_last = False
+    while not is_last:
+        kind, length = _block_header(beginning, start)
+        is_last, kind = kind > 0x7F, kind & 0x7F
+        start += 4
+        if kind == _PICTURE:
+            pictures.append(_flac_picture(_block(beginning, start, length)))
+        elif kind in (_STREAM_INFO, _SEEK_TABLE, _COMMENTS, _CUE_SHEET):
+            if kind in blocks or kind == _CUE_SHEET:
+                raise _NotPlainError
+            blocks[kind] = b"" if kind == _SEEK_TABLE else _block(beginning, start, length)
+        start += length
+    if start >= beginning.size:
+        raise _NotPlainError
+    info = _flac_info(blocks.get(_STREAM_INFO, b""), beginning.size - start)
+    return PlainFile(
+        plain_comments(blocks[_COMMENTS]) if _COMMENTS in blocks else None, info, pictures
+    )
+
+
+def _block_header(beginning: Beginning, start: int) -> tuple[int, int]:
+    head = beginning.head
+    if start + 4 > len(head):
+        head, start = os.pread(beginning.file.fileno(), 4, start), 0
+    return head[start], int.from_bytes(head[start + 1 : start + 4], "big")
+
+
+def _block(beginning: Beginning, start: int, length: int) -> bytes:
+    if start + length <= len(beginning.head):
+        return beginning.head[start : start + length]
+    block = os.pread(beginning.file.fileno(), length, start)
+    if len(block) < length:
+        raise _NotPlainError
+    return block
+
+
+def _flac_info(block: bytes, audio_bytes: int) -> PlainInfo:
+    """Return what the STREAMINFO block tells (RFC 9639, section 8.2)."""
+    rate_to_samples = int.from_bytes(block[10:18], "big")  # 20, 3, 5 and 36 bits
+    sample_rate, samples = rate_to_samples >> 44, rate_to_samples & (1 << 36) - 1
+    if len(block) != _STREAM_INFO_BYTES or not sample_rate or not samples:
+        raise _NotPlainError
+    length = samples / sample_rate
+    if length > _LONGEST:
+        raise _NotPlainError
+    return PlainInfo(
+        length,
+        int(audio_bytes * 8 / length),
+        sample_rate,
+        (rate_to_samples >> 41 & 7) + 1,
+        (rate_to_samples >> 36 & 31) + 1,
+    )
+
+
+def _flac_picture(block: bytes) -> PlainPicture:
+    """Return a picture (RFC 9639, section 8.8)."""
+    kind, mime_length = struct.unpack_from(">II", block)
+    mime_end = 8 + mime_length
+    (description_length,) = struct.unpack_from(">I", block, mime_end)
+    start = mime_end + 4 + description_length + 20
+    (length,) = struct.unpack_from(">I", block, start - 4)
+    if start + length != len(block):  # mutagen trusts what is in the block, not its size
+        raise _NotPlainError
+    return PlainPicture(kind, block[8:mime_end].decode("utf-8", "replace"), block[start:])
+
+
+def plain_comments(block: bytes) -> VComment:
+    """Return Vorbis comments that fill the block to its end.
+
+    Raises:
+        struct.error: the block is too short.
+    """
+    comments = VComment()
+    (vendor_length,) = struct.unpack_from("<I", block)
+    (count,) = struct.unpack_from("<I", block, 4 + vendor_length)
+    start = 8 + vendor_length
+    for _ in range(count):
+        (length,) = struct.unpack_from("<I", block, start)
+        start += 4 + length
+        name, equals, value = block[start - length : start].partition(b"=")
+        if not equals or not name.isascii():
+            raise _NotPlainError
+        key = name.decode("ascii")
+        if key.isprintable() and key and "~" not in key:
+            comments.append((key, value.decode("utf-8", "replace")))
+    if start != len(block):
+        raise _NotPlainError
+    return comments

@@ -126,7 +126,7 @@ def _load(file: BinaryIO, path: str, size: int, chunks: tuple[bytes, ...]) -> _O
         kind = kind_to_try(os.path.splitext(path)[1].lower(), has_id3=id3_size > 0)
         if reason is not None or kind is None:
             raise UnreadableFile(reason or _unknown(head))
-    read = _open(kind, Beginning(file, head, chunks[-1], id3_size), path)
+    read = _open(kind, Beginning(file, size, head, chunks[-1], id3_size), path)
     audio_start = file.tell()
     other_tags = _other_tags(file, read, id3_size > 0, chunks[-1])
     wants_info = kind.reader is WAVE and read.tags is None

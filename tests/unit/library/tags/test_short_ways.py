@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mutagen import id3
+from mutagen.flac import FLAC, Picture
 
 from backend_worker.library.sample import make_library
 from backend_worker.library.tags.plain_id3 import plain_id3
@@ -22,7 +23,7 @@ from tests.unit.library.tags.files import (
     read,
 )
 
-SHORT = {"mp3"}  # formats that have a short way
+SHORT = {"mp3", "flac"}  # formats that have a short way
 
 
 @pytest.fixture(scope="module")
@@ -153,6 +154,31 @@ TAGS = st.builds(
     st.sampled_from([0] * 8 + [0x80, 0x40]),
     st.sampled_from([0, 1, 9, 10, 300]),
 )
+
+
+def test_flac_as_taggers_write_it(tmp_path):
+    path = copy_of(tmp_path, "tone.flac")
+    file = FLAC(path)
+    file["title"] = ["Señorita", "𝄞"]
+    for kind, size in ((4, 100), (3, 30_000)):
+        picture = Picture()
+        picture.type, picture.mime, picture.desc = kind, "image/jpeg", "Café"
+        picture.data = JPEG * (size // len(JPEG))
+        file.add_picture(picture)
+    file.save()
+    assert_short(path)
+
+
+@pytest.mark.parametrize("samples", [0, 1, 2**36 - 1])
+@pytest.mark.parametrize("rate", [0, 1, 44_100])
+def test_flac_that_counts_oddly(tmp_path, rate, samples):
+    path = copy_of(tmp_path, "tone.flac")
+    with open(path, "r+b") as file:
+        file.seek(18)  # behind "fLaC", the block's header and ten bytes
+        depth_and_channels = int.from_bytes(file.read(8), "big") >> 36 & 0xFF
+        file.seek(18)
+        file.write((rate << 44 | depth_and_channels << 36 | samples).to_bytes(8, "big"))
+    assert_same_both_ways(path)
 
 
 AUDIO = TEMPLATES["tone.mp3"].read_bytes()
