@@ -28,6 +28,7 @@ from mutagen.wave import WAVE
 from mutagen.wavpack import WavPack
 
 from backend_worker.library.tags.plain import plain_flac, plain_mpeg
+from backend_worker.library.tags.plain_mp4 import plain_mp4
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -95,7 +96,7 @@ _BY_MAGIC: tuple[tuple[bytes, Kind], ...] = (
 )
 _WAVE = Kind(WAVE, "", lossless=True, counted=True, options=_ID3)
 _AIFF = Kind(AIFF, "pcm", lossless=True, counted=True, options=_ID3)
-_MP4_AUDIO = Kind(_MP4, "")
+_MP4_AUDIO = Kind(_MP4, "", short_way=plain_mp4)
 _MP4_ATOMS = frozenset({b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"})
 _OGG_STREAMS: tuple[tuple[bytes, Kind], ...] = (
     (b"\x01vorbis", Kind(OggVorbis, "vorbis", counted=True)),

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from mutagen import Tags
 
 
+class NotPlainError(Exception):
+    """Something that is left to mutagen."""
+
+
 @dataclass(slots=True)
 class Beginning:
     """A file that was opened, and what is known of it so far."""
@@ -29,6 +33,19 @@ class Beginning:
     head: bytes  # the first 16 KiB
     tail: bytes  # the last 16 KiB
     id3_size: int  # of the ID3v2 tag at its beginning, 0 if there is none
+
+    def read(self, start: int, length: int) -> bytes:
+        """Return so many bytes from ``start`` on.
+
+        Raises:
+            NotPlainError: the file ends before.
+        """
+        if start + length <= len(self.head):
+            return self.head[start : start + length]
+        data = os.pread(self.file.fileno(), length, start)
+        if len(data) < length:
+            raise NotPlainError
+        return data
 
 
 @dataclass(slots=True)
@@ -58,19 +75,12 @@ class PlainInfo(NamedTuple):
     bits_per_sample: int
 
 
-class _NotPlainError(Exception):
-    """Something that is left to mutagen."""
-
-
 def plain_mpeg(beginning: Beginning) -> PlainFile | None:
     """Read an MPEG audio file that begins with an ID3v2 tag."""
     size = beginning.id3_size
     if not size:
         return None
-    tag = beginning.head
-    if len(tag) < size:
-        tag = os.pread(beginning.file.fileno(), size, 0)
-    tags = plain_id3(tag, beginning.tail)
+    tags = plain_id3(beginning.read(0, size), beginning.tail)
     return None if tags is None else PlainFile(tags, MPEGInfo(beginning.file, tags.size))
 
 
@@ -83,7 +93,7 @@ def plain_flac(beginning: Beginning) -> PlainFile | None:
     """Read a FLAC file without an ID3v2 tag, with one comment block and without a cue sheet."""
     try:
         return None if beginning.id3_size else _flac(beginning)
-    except (_NotPlainError, struct.error, IndexError):
+    except (NotPlainError, struct.error, IndexError):
         return None
 
 
@@ -93,38 +103,23 @@ def _flac(beginning: Beginning) -> PlainFile:
     start = len(b"fLaC")
     is_last = False
     while not is_last:
-        kind, length = _block_header(beginning, start)
-        is_last, kind = kind > 0x7F, kind & 0x7F
+        header = beginning.read(start, 4)
+        is_last, kind = header[0] > 0x7F, header[0] & 0x7F
+        length = int.from_bytes(header[1:], "big")
         start += 4
         if kind == _PICTURE:
-            pictures.append(_flac_picture(_block(beginning, start, length)))
+            pictures.append(_flac_picture(beginning.read(start, length)))
         elif kind in (_STREAM_INFO, _SEEK_TABLE, _COMMENTS, _CUE_SHEET):
             if kind in blocks or kind == _CUE_SHEET:
-                raise _NotPlainError
-            blocks[kind] = b"" if kind == _SEEK_TABLE else _block(beginning, start, length)
+                raise NotPlainError
+            blocks[kind] = b"" if kind == _SEEK_TABLE else beginning.read(start, length)
         start += length
     if start >= beginning.size:
-        raise _NotPlainError
+        raise NotPlainError
     info = _flac_info(blocks.get(_STREAM_INFO, b""), beginning.size - start)
     return PlainFile(
         plain_comments(blocks[_COMMENTS]) if _COMMENTS in blocks else None, info, pictures
     )
-
-
-def _block_header(beginning: Beginning, start: int) -> tuple[int, int]:
-    head = beginning.head
-    if start + 4 > len(head):
-        head, start = os.pread(beginning.file.fileno(), 4, start), 0
-    return head[start], int.from_bytes(head[start + 1 : start + 4], "big")
-
-
-def _block(beginning: Beginning, start: int, length: int) -> bytes:
-    if start + length <= len(beginning.head):
-        return beginning.head[start : start + length]
-    block = os.pread(beginning.file.fileno(), length, start)
-    if len(block) < length:
-        raise _NotPlainError
-    return block
 
 
 def _flac_info(block: bytes, audio_bytes: int) -> PlainInfo:
@@ -132,10 +127,10 @@ def _flac_info(block: bytes, audio_bytes: int) -> PlainInfo:
     rate_to_samples = int.from_bytes(block[10:18], "big")  # 20, 3, 5 and 36 bits
     sample_rate, samples = rate_to_samples >> 44, rate_to_samples & (1 << 36) - 1
     if len(block) != _STREAM_INFO_BYTES or not sample_rate or not samples:
-        raise _NotPlainError
+        raise NotPlainError
     length = samples / sample_rate
     if length > _LONGEST:
-        raise _NotPlainError
+        raise NotPlainError
     return PlainInfo(
         length,
         int(audio_bytes * 8 / length),
@@ -153,7 +148,7 @@ def _flac_picture(block: bytes) -> PlainPicture:
     start = mime_end + 4 + description_length + 20
     (length,) = struct.unpack_from(">I", block, start - 4)
     if start + length != len(block):  # mutagen trusts what is in the block, not its size
-        raise _NotPlainError
+        raise NotPlainError
     return PlainPicture(kind, block[8:mime_end].decode("utf-8", "replace"), block[start:])
 
 
@@ -172,10 +167,10 @@ def plain_comments(block: bytes) -> VComment:
         start += 4 + length
         name, equals, value = block[start - length : start].partition(b"=")
         if not equals or not name.isascii():
-            raise _NotPlainError
+            raise NotPlainError
         key = name.decode("ascii")
         if key.isprintable() and key and "~" not in key:
             comments.append((key, value.decode("utf-8", "replace")))
     if start != len(block):
-        raise _NotPlainError
+        raise NotPlainError
     return comments

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mutagen import id3
 from mutagen.flac import FLAC, Picture
+from mutagen.mp4 import MP4, MP4Cover
 
 from backend_worker.library.sample import make_library
 from backend_worker.library.tags.plain_id3 import plain_id3
@@ -23,7 +24,7 @@ from tests.unit.library.tags.files import (
     read,
 )
 
-SHORT = {"mp3", "flac"}  # formats that have a short way
+SHORT = {"mp3", "flac", "m4a"}  # formats that have a short way
 
 
 @pytest.fixture(scope="module")
@@ -166,6 +167,20 @@ def test_flac_as_taggers_write_it(tmp_path):
         picture.data = JPEG * (size // len(JPEG))
         file.add_picture(picture)
     file.save()
+    assert_short(path)
+
+
+@pytest.mark.parametrize("template", ["tone-aac.m4a", "tone-alac.m4a"])
+def test_mp4_as_taggers_write_it(tmp_path, template):
+    path = copy_of(tmp_path, template)
+    file = MP4(path)
+    file["\xa9nam"], file["trkn"], file["tmpo"] = ["Señorita", "𝄞"], [(3, 12)], [128]
+    file["----:com.apple.iTunes:MusicBrainz Album Id"] = [UUID.encode()]
+    file["covr"] = [MP4Cover(JPEG * 2000, MP4Cover.FORMAT_JPEG)]
+    file.save()
+    assert_short(path)
+    with open(path, "ab") as audio:  # what follows may be cut off
+        audio.write(struct.pack(">I4s", 100_000, b"mdat"))
     assert_short(path)
 
 
