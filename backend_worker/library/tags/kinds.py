@@ -62,9 +62,8 @@ class Kind:
 class _NoChapters(MP4Chapters):
     """Skips the chapters, which we do not use: one bad title in them fails the whole file."""
 
-    @classmethod
-    def _can_load(cls, _atoms: Any) -> bool:
-        return False
+    def load(self, _atoms: Any, _file: Any) -> None:
+        """Read nothing."""
 
 
 class _MP4(MP4):

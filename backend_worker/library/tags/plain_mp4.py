@@ -1,7 +1,7 @@
 """A short way through ordinary MP4 files: their ``moov`` atom is read and walked at once.
 
 mutagen walks the atoms in the file, with several calls for each of some fifty. What is in
-them it reads all the same; fragmented files, 64-bit sizes and chapters are left to it.
+them it reads all the same; fragmented files and 64-bit sizes are left to it.
 """
 
 from __future__ import annotations
@@ -36,12 +36,10 @@ _DEEPEST = 20  # levels
 
 
 def plain_mp4(beginning: Beginning) -> PlainFile | None:
-    """Read an MP4 file without fragments and chapters."""
+    """Read an MP4 file without fragments."""
     try:
         atoms = _Atoms(beginning)
     except NotPlainError:
-        return None
-    if b"moov.udta.chpl" in atoms:
         return None
     tags = _Tags(atoms, None) if b"moov.udta.meta.ilst" in atoms else None
     return PlainFile(tags, MP4Info(atoms, None))

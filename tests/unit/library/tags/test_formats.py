@@ -201,6 +201,25 @@ def test_mp4(tmp_path, template, codec):
     assert track.codec == codec
 
 
+def test_mp4_with_a_chapter_whose_title_is_damaged(tmp_path):
+    path = copy_of(tmp_path, "tone-aac.m4a")
+    title = b"\xff\xfe"
+    data = bytes(8) + b"\1" + bytes(8) + bytes([len(title)]) + title
+    udta = atom(b"udta", atom(b"chpl", data))
+    with open(path, "r+b") as file:
+        content = file.read().replace(b"udta", b"free")
+        start = content.index(b"moov") - 4
+        end = start + int.from_bytes(content[start : start + 4], "big")
+        file.seek(0)
+        file.write(content[:start] + atom(b"moov", content[start + 8 : end] + udta))
+        file.write(content[end:])
+    assert read(path).codec == "aac"
+
+
+def atom(name, content):
+    return struct.pack(">I4s", 8 + len(content), name) + content
+
+
 def test_mp4_without_numbers(tmp_path):
     path = copy_of(tmp_path, "tone-aac.m4a")
     file = MP4(path)
