@@ -27,8 +27,9 @@ from mutagen.trueaudio import TrueAudio
 from mutagen.wave import WAVE
 from mutagen.wavpack import WavPack
 
-from backend_worker.library.tags.plain import plain_flac, plain_mpeg
+from backend_worker.library.tags.plain import plain_flac
 from backend_worker.library.tags.plain_mp4 import plain_mp4
+from backend_worker.library.tags.plain_mpeg import plain_mpeg
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -55,8 +56,8 @@ class Kind:
     # its header counts the samples, so that none means that there is no audio
     counted: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
-    # a shorter way to the same, which gives None for files that are not as usual
-    short_way: Callable[[Beginning], PlainFile | None] | None = None
+    # a shorter way to the same, which raises where a file is not as usual
+    short_way: Callable[[Beginning], PlainFile] | None = None
 
 
 class _NoChapters(MP4Chapters):

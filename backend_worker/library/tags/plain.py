@@ -1,7 +1,7 @@
 """Short ways through ordinary files, beside those of mutagen, which take all of them.
 
-Each gives what mutagen's would, of what we use, or None where it meets anything that is not
-as usual: then mutagen reads the file.
+Each gives what mutagen's would, of what we use. Where it meets anything that is not as usual
+it raises, and mutagen reads the file.
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from mutagen._vorbis import VComment
-from mutagen.mp3 import MPEGInfo
-
-from backend_worker.library.tags.plain_id3 import PlainID3, plain_id3
 
 if TYPE_CHECKING:
     from mutagen import Tags
+
+    from backend_worker.library.tags.plain_id3 import PlainID3
 
 
 class NotPlainError(Exception):
@@ -33,6 +32,7 @@ class Beginning:
     head: bytes  # the first 16 KiB
     tail: bytes  # the last 16 KiB
     id3_size: int  # of the ID3v2 tag at its beginning, 0 if there is none
+    content: bytes  # what follows that tag: 1 KiB
 
     def read(self, start: int, length: int) -> bytes:
         """Return so many bytes from ``start`` on.
@@ -75,29 +75,19 @@ class PlainInfo(NamedTuple):
     bits_per_sample: int
 
 
-def plain_mpeg(beginning: Beginning) -> PlainFile | None:
-    """Read an MPEG audio file that begins with an ID3v2 tag."""
-    size = beginning.id3_size
-    if not size:
-        return None
-    tags = plain_id3(beginning.read(0, size), beginning.tail)
-    return None if tags is None else PlainFile(tags, MPEGInfo(beginning.file, tags.size))
-
-
 _STREAM_INFO, _SEEK_TABLE, _COMMENTS, _CUE_SHEET, _PICTURE = 0, 3, 4, 5, 6
 _STREAM_INFO_BYTES = 34
 _LONGEST = 1_000_000.0  # seconds; the header of a longer file is probably damaged
 
 
-def plain_flac(beginning: Beginning) -> PlainFile | None:
-    """Read a FLAC file without an ID3v2 tag, with one comment block and without a cue sheet."""
-    try:
-        return None if beginning.id3_size else _flac(beginning)
-    except (NotPlainError, struct.error, IndexError):
-        return None
+def plain_flac(beginning: Beginning) -> PlainFile:
+    """Read a FLAC file without an ID3v2 tag, with one comment block and without a cue sheet.
 
-
-def _flac(beginning: Beginning) -> PlainFile:
+    Raises:
+        NotPlainError: it is to be left to mutagen.
+    """
+    if beginning.id3_size:
+        raise NotPlainError
     blocks: dict[int, bytes] = {}
     pictures = []
     start = len(b"fLaC")
@@ -156,6 +146,7 @@ def plain_comments(block: bytes) -> VComment:
     """Return Vorbis comments that fill the block to its end.
 
     Raises:
+        NotPlainError: they do not.
         struct.error: the block is too short.
     """
     comments = VComment()

@@ -35,12 +35,13 @@ _CONTAINERS = {
 _DEEPEST = 20  # levels
 
 
-def plain_mp4(beginning: Beginning) -> PlainFile | None:
-    """Read an MP4 file without fragments."""
-    try:
-        atoms = _Atoms(beginning)
-    except NotPlainError:
-        return None
+def plain_mp4(beginning: Beginning) -> PlainFile:
+    """Read an MP4 file without fragments.
+
+    Raises:
+        NotPlainError: it is to be left to mutagen.
+    """
+    atoms = _Atoms(beginning)
     tags = _Tags(atoms, None) if b"moov.udta.meta.ilst" in atoms else None
     return PlainFile(tags, MP4Info(atoms, None))
 

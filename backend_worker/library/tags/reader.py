@@ -22,7 +22,7 @@ from backend_worker.library.tags.fields import fields_of
 from backend_worker.library.tags.fingerprint import fingerprint_of, read_chunks
 from backend_worker.library.tags.kinds import Kind, kind_of, kind_to_try, why_not_audio
 from backend_worker.library.tags.pictures import front_cover
-from backend_worker.library.tags.plain import Beginning, PlainFile
+from backend_worker.library.tags.plain import Beginning, NotPlainError, PlainFile
 from backend_worker.library.tags.riff_info import read_riff_info
 from backend_worker.library.tags.slots import Slots, merge, slots_of, slots_of_riff_info
 
@@ -126,7 +126,7 @@ def _load(file: BinaryIO, path: str, size: int, chunks: tuple[bytes, ...]) -> _O
         kind = kind_to_try(os.path.splitext(path)[1].lower(), has_id3=id3_size > 0)
         if reason is not None or kind is None:
             raise UnreadableFile(reason or _unknown(head))
-    read = _open(kind, Beginning(file, size, head, chunks[-1], id3_size), path)
+    read = _open(kind, Beginning(file, size, head, chunks[-1], id3_size, content), path)
     audio_start = file.tell()
     other_tags = _other_tags(file, read, id3_size > 0, chunks[-1])
     wants_info = kind.reader is WAVE and read.tags is None
@@ -173,6 +173,8 @@ def short_way(kind: Kind, beginning: Beginning) -> PlainFile | None:
         return None
     try:
         return kind.short_way(beginning)
+    except NotPlainError:
+        return None
     except Exception as error:  # mutagen says better what is wrong with the file
         _raise_foreign(error)
         return None

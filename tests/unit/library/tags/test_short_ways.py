@@ -10,10 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mutagen import id3
 from mutagen.flac import FLAC, Picture
+from mutagen.mp3 import MPEGInfo
 from mutagen.mp4 import MP4, MP4Cover
 
 from backend_worker.library.sample import make_library
 from backend_worker.library.tags.plain_id3 import plain_id3
+from backend_worker.library.tags.plain_mpeg import plain_mpeg_info
 from backend_worker.library.tags.slots import slots_of
 from tests.unit.library.tags.files import (
     JPEG,
@@ -197,6 +199,7 @@ def test_flac_that_counts_oddly(tmp_path, rate, samples):
 
 
 AUDIO = TEMPLATES["tone.mp3"].read_bytes()
+XING = AUDIO.index(b"Info")
 ID3V1 = id3.MakeID3v1({frame.FrameID: frame for frame in FRAMES})
 
 
@@ -214,7 +217,7 @@ def assert_same_id3(tag, behind=b""):
     return True
 
 
-@settings(max_examples=1000, suppress_health_check=list(HealthCheck))
+@settings(max_examples=700, suppress_health_check=list(HealthCheck))
 @given(tag=TAGS, behind=st.sampled_from([b"", ID3V1]))
 def test_id3_of_odd_frames(tag, behind):
     assert_same_id3(tag, behind)
@@ -266,6 +269,41 @@ def test_id3_of_frames_that_need_care(version, frames):
 def test_id3_that_is_left_to_mutagen(frames):
     tag = id3_tag(4, frames)
     assert plain_id3(tag, AUDIO) is None
+
+
+GAINS = st.sampled_from([0, 0x2C25, 0x2E25, 0x4C25, 0x4E25])  # track's, -, album's, -
+LAME_EXTENSIONS = st.builds(
+    lambda begin, peak, track, album, rest: begin + struct.pack(">IHH", peak, track, album) + rest,
+    st.sampled_from([b"\x04\0", b"\x14\0"]),
+    st.sampled_from([0, 2**22, 2**32 - 1]),
+    GAINS,
+    GAINS,
+    st.binary(min_size=17, max_size=17),
+)
+XING_HEADERS = st.builds(
+    lambda frame, name, flags, frames, size, encoder, extension: (
+        (AUDIO[:1] + frame + AUDIO[4:XING] + name + flags)
+        + (struct.pack(">II", frames, size) + bytes(104) + encoder + extension)
+    ),
+    st.sampled_from([AUDIO[1:4]] * 3 + [b"\xf3\x72\xc0", b"\xe3\x50\xc0"])
+    | st.binary(min_size=3, max_size=3),
+    st.sampled_from([b"Xing", b"Info", b"Info", b"VBRI"]),
+    st.sampled_from([b"\0\0\0\x0f"] * 4 + [b"\0\0\0\1", b"\0\0\0\7", b"\0\0\0\2", bytes(4)]),
+    st.sampled_from([0, 1, 48, 70_000, 2**32 - 1]),
+    st.sampled_from([0, 100, 5198, 2**32 - 1]),
+    st.sampled_from([b"LAME3.100", b"LAME3.99r", b"L3.99r", b"LAME3.90.", b"Lavc58.54", b"LAME"]),
+    LAME_EXTENSIONS,
+)
+
+
+@settings(max_examples=700, suppress_health_check=list(HealthCheck))
+@given(header=XING_HEADERS)
+def test_headers_of_mpeg_audio(header):
+    content = header + AUDIO[len(header) :]
+    plain = plain_mpeg_info(content[:1024], 0)
+    if plain is not None:
+        expected = MPEGInfo(io.BytesIO(content))
+        assert plain == tuple(getattr(expected, name) for name in plain._fields)
 
 
 @pytest.mark.parametrize("template", sorted(TEMPLATES))
