@@ -85,8 +85,9 @@ class RememberingQoS(redis_transport.QoS):
         self.taken.add(delivery_tag)
         try:
             super().append(message, delivery_tag)
-        except redis.exceptions.OutOfMemoryError:
-            # Redis has handed it out and has no room for the record. Working on it makes room.
+        except redis.exceptions.ResponseError:
+            # Redis has handed it out and has no room for the record, in memory or on its disk.
+            # Working on it makes room.
             virtual.QoS.append(self, message, delivery_tag)
 
     def ack(self, delivery_tag: str) -> None:
