@@ -136,7 +136,7 @@ def test_autoscaler_scales_up_after_a_reconnect_while_idle(redis_server, naps, t
     assert celerys.most_at_once() == 1
 
 
-@pytest.mark.chaos  # fails now and then: a task stays with a pool that does not go on
+@pytest.mark.slow
 def test_processes_that_die_just_before_redis_restarts(servers, naps, redis_server):
     """Celery 5.6.3 ends when it connects again while a dead process is still in its pool."""
     with nap_worker(naps, app=OUR_APP) as worker:
