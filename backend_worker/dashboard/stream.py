@@ -234,49 +234,67 @@ class Hub:
 
     async def _fetch(self, position: Position) -> list[Message]:
         """Return events that the reader no longer has; the client stays while Redis is away."""
+        last = self._last  # what comes while Redis is asked comes next time
         try:
             async with self._connection() as client:
                 entries = await client.xrange(
                     self._config.progress_stream,
                     min=f"({show_id(position.after)}",
-                    max=show_id(self._last),
+                    max=show_id(last),
                     count=PAGE,
                 )
         except (redis.exceptions.RedisError, OSError) as error:
             self.set_away("redis", self._sentence(error))
             return []
         messages = list(_messages(entries))
-        position.after = messages[-1].id if messages else self._last
+        position.after = messages[-1].id if messages else last
         return messages
 
     async def _read(self) -> None:
         """Read the stream for all; ends by being cancelled."""
-        while True:
+        while self._is_the_reader():
             try:
                 async with self._connection() as client:
-                    await self._begin(client)
-                    self.set_away("redis", None)
-                    self._reading.set()
-                    while True:
-                        answer = await client.xread(
-                            {self._config.progress_stream: show_id(self._last)},
-                            count=PAGE,
-                            block=BLOCK_SECONDS * 1000,
-                        )
-                        if answer:
-                            self._append(_messages(_entries(answer)))
+                    await self._read_from(client)
             except (redis.exceptions.RedisError, OSError) as error:
-                self.set_away("redis", self._sentence(error))
-                await asyncio.sleep(RETRY_SECONDS)
+                if self._is_the_reader():
+                    self.set_away("redis", self._sentence(error))
+                    await asyncio.sleep(RETRY_SECONDS)
 
-    async def _begin(self, client: Redis) -> None:
-        """Find the end of the stream, or go on; a stream that was lost begins anew."""
+    async def _read_from(self, client: Redis) -> None:
+        """Read the stream on one connection."""
         newest = await client.xrevrange(self._config.progress_stream, count=1)
-        last = (parse_id(newest[0][0]) if newest else None) or BEGINNING
+        if not self._is_the_reader():
+            return
+        self._begin((parse_id(newest[0][0]) if newest else None) or BEGINNING)
+        self.set_away("redis", None)
+        self._reading.set()
+        while True:
+            answer = await client.xread(
+                {self._config.progress_stream: show_id(self._last)},
+                count=PAGE,
+                block=BLOCK_SECONDS * 1000,
+            )
+            if not self._is_the_reader():
+                return
+            if answer:
+                self._append(_messages(_entries(answer)))
+
+    def _is_the_reader(self) -> bool:
+        """Say whether this task is (still) the one that reads for all.
+
+        A cancellation is not enough to end one: redis-py sends with ``asyncio.wait_for``, which
+        before Python 3.12 forgets a cancellation at the moment when all is sent. Two readers
+        would append each event twice.
+        """
+        return asyncio.current_task() is self._reader
+
+    def _begin(self, newest: StreamId) -> None:
+        """Start at the end of the stream, or go on; a stream that was lost begins anew."""
         if self._last is None:
-            self._last = self._since = last
+            self._last = self._since = newest
             self._events.clear()
-        elif last < self._last:
+        elif newest < self._last:
             self._last = self._since = BEGINNING
             self._events.clear()
 

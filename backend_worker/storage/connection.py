@@ -127,7 +127,7 @@ def transaction() -> Iterator[psycopg2.extensions.cursor]:
     try:
         with connection.cursor() as cursor:
             yield cursor
-        connection.commit()
+        _commit(connection)
     except BaseException as error:
         # a lost connection cannot roll back; a new one is opened next time
         try:
@@ -140,3 +140,51 @@ def transaction() -> Iterator[psycopg2.extensions.cursor]:
             connection.close()
             raise DatabaseAwayError(f"PostgreSQL closed the connection: {error}") from error
         raise
+
+
+def _commit(connection: psycopg2.extensions.connection) -> None:
+    """Commit, and close a connection on which that failed.
+
+    At the commit PostgreSQL empties the staging tables, each and its indexes one after the other.
+    A query that is cancelled in between leaves them as they are by then, which no rollback
+    mends: an index that points into an emptied table fails each later batch of this connection
+    ("could not read blocks").
+    """
+    try:
+        connection.commit()
+    except psycopg2.Error:
+        connection.close()
+        raise
+
+
+@contextmanager
+def session_lock(*keys: int) -> Iterator[bool]:
+    """Hold an advisory lock beyond transactions; False if another process has it.
+
+    PostgreSQL gives it back when the process dies or loses its connection.
+
+    Args:
+        keys: one number, or two, of 32 bits each if they are two.
+
+    Raises:
+        DatabaseAwayError: PostgreSQL cannot be reached, or has closed the connection.
+    """
+    numbers = ", ".join(["%s"] * len(keys))
+    try:
+        with transaction() as cursor:
+            cursor.execute(f"SELECT pg_try_advisory_lock({numbers})", keys)
+            mine = cursor.fetchone()[0]
+    except psycopg2.Error:
+        # a query that is cancelled may have taken it, and a rollback does not give it back
+        close_process_connection()
+        raise
+    try:
+        yield mine
+    finally:
+        # a lost connection has given it back already
+        if mine and connection_is_open():
+            try:
+                with transaction() as cursor:
+                    cursor.execute(f"SELECT pg_advisory_unlock({numbers})", keys)
+            except (psycopg2.Error, DatabaseAwayError):
+                close_process_connection()

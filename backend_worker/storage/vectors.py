@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from psycopg2.extras import execute_values
 
 from backend_worker.library.features import TrackFeatures
-from backend_worker.storage.connection import connection_is_open, transaction
+from backend_worker.storage.connection import session_lock, transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
+    from contextlib import AbstractContextManager
 
 # Cosine distance below which two vectors differ by rounding only (at most 2e-7 was seen).
 SAME_DIRECTION = 1e-6
@@ -20,22 +20,12 @@ SAME_DIRECTION = 1e-6
 VECTORS_LOCK = 7_203_415
 
 
-@contextmanager
-def making_vectors() -> Iterator[bool]:
+def making_vectors() -> AbstractContextManager[bool]:
     """Hold the right to make the vectors of all that wait; False if another process has it.
 
     PostgreSQL gives it back when the process dies.
     """
-    with transaction() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", (VECTORS_LOCK,))
-        mine = cursor.fetchone()[0]
-    try:
-        yield mine
-    finally:
-        # a lost connection has given it back already
-        if mine and connection_is_open():
-            with transaction() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", (VECTORS_LOCK,))
+    return session_lock(VECTORS_LOCK)
 
 
 def features(track_ids: Sequence[int]) -> list[TrackFeatures]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from psycopg2.extras import execute_values
 
-from backend_worker.storage.connection import connection_is_open, transaction
+from backend_worker.storage.connection import session_lock, transaction
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     import psycopg2.extensions
 
@@ -32,25 +32,13 @@ class WalkCounts:
     error_count: int = 0
 
 
-@contextmanager
-def walking(scan_id: int) -> Iterator[bool]:
+def walking(scan_id: int) -> AbstractContextManager[bool]:
     """Hold the right to walk for a scan; False if another process has it.
 
     PostgreSQL gives it back when the process dies, so a message that is delivered while its
     first delivery still runs does nothing, and one delivered after a crash goes on.
     """
-    with transaction() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", (SCAN_WALK_LOCKS, scan_id % 2**31))
-        mine = cursor.fetchone()[0]
-    try:
-        yield mine
-    finally:
-        # a lost connection has given it back already
-        if mine and connection_is_open():
-            with transaction() as cursor:
-                cursor.execute(
-                    "SELECT pg_advisory_unlock(%s, %s)", (SCAN_WALK_LOCKS, scan_id % 2**31)
-                )
+    return session_lock(SCAN_WALK_LOCKS, scan_id % 2**31)
 
 
 def is_being_walked(scan_id: int) -> bool:

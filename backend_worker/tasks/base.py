@@ -35,8 +35,9 @@ TRANSIENT = (
     kombu.exceptions.OperationalError,  # Redis was away when a message was sent
     redis.exceptions.ConnectionError,
     redis.exceptions.TimeoutError,
-    redis.exceptions.OutOfMemoryError,
-    redis.exceptions.ReadOnlyError,
+    # Redis answers and refuses: its disk ("MISCONF") or its memory is full, it may only be read,
+    # or we lack a right. No file is to blame for that.
+    redis.exceptions.ResponseError,
 )
 
 LONGEST_RETRY_SECONDS = 30

@@ -20,6 +20,7 @@ from kombu.exceptions import OperationalError
 from kombu.transport import redis as redis_transport
 from kombu.transport import virtual
 from kombu.utils.encoding import bytes_to_str
+from kombu.utils.json import dumps
 
 from backend_worker.queues import TASK_QUEUE
 from backend_worker.worker.systemd import notifier
@@ -83,15 +84,39 @@ class RememberingQoS(redis_transport.QoS):
     """
 
     taken: ClassVar[set[str]] = set()  # delivery tags, of all connections that this worker had
+    # Messages that Redis handed out just before it went away, which only this worker has now.
+    unrecorded: ClassVar[dict[str, str]] = {}
 
     def append(self, message: Any, delivery_tag: str) -> None:
         """Record that a message was taken."""
         self.taken.add(delivery_tag)
         try:
             super().append(message, delivery_tag)
-        except redis.exceptions.OutOfMemoryError:
-            # Redis has handed it out and has no room for the record. Working on it makes room.
+        except redis.exceptions.ResponseError:
+            # Redis has handed it out and has no room for the record, in memory or on its disk.
+            # Working on it makes room.
             virtual.QoS.append(self, message, delivery_tag)
+        except _AWAY:
+            place = message.delivery_info
+            self.unrecorded[delivery_tag] = dumps(
+                [message._raw, place["exchange"], place["routing_key"]]
+            )
+            raise
+
+    def record_again(self) -> None:
+        """Record what Redis could not, now that it is back; kombu would have lost it.
+
+        Should Redis have lost its last second, the message is in its queue as well: it is done
+        twice then, which does no harm.
+        """
+        if not self.unrecorded:
+            return
+        with self.pipe_or_acquire() as pipe:
+            for tag, entry in self.unrecorded.items():
+                pipe.zadd(self.unacked_index_key, {tag: time.time()})
+                pipe.hset(self.unacked_key, tag, entry)
+            pipe.execute()
+        self.unrecorded.clear()
 
     def ack(self, delivery_tag: str) -> None:
         """Remove a message that is dealt with."""
@@ -157,6 +182,7 @@ class GiveBackAfterReconnect(bootsteps.StartStopStep):
         gc.collect()  # the lost connection: its parts refer to each other
         running = {request.message.delivery_tag for request in state.active_requests}
         channel = consumer.connection.default_channel
+        channel.qos.record_again()
         count = _give_back(channel, RememberingQoS.taken - running)
         RememberingQoS.taken.intersection_update(running)
         if count:

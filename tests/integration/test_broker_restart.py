@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from celery.utils.objects import Bunch
 from kombu.transport import redis as redis_transport
 
 from backend_worker.celery_app import app
@@ -15,7 +16,11 @@ from backend_worker.library.sample import make_library
 from backend_worker.progress.connection import redis_client
 from backend_worker.worker.messages import TolerantChannel
 from backend_worker.worker.pool import STUCK_SECONDS
-from backend_worker.worker.recovery import LOOK_SECONDS, give_back_orphans
+from backend_worker.worker.recovery import (
+    LOOK_SECONDS,
+    GiveBackAfterReconnect,
+    give_back_orphans,
+)
 from tests.support.disturbance import children, kill
 from tests.support.lab import wait_for
 from tests.support.nap_worker import OUR_APP, QUEUE, Naps, nap_worker, restart
@@ -244,6 +249,34 @@ def test_message_of_a_queue_that_nobody_has_declared_is_given_back(library, monk
     assert give_back_orphans(app) == 1
     with app.connection_for_read() as connection:
         assert connection.default_channel.basic_get("maintenance").headers["id"] == orphan
+
+
+def test_message_is_not_lost_when_redis_goes_just_after_it_has_handed_it_out(
+    naps, redis_server, monkeypatch
+):
+    monkeypatch.setattr(redis_transport.Transport, "Channel", TolerantChannel)
+    [task] = naps.send(1, seconds=0)
+    with naps.app.connection_for_read() as connection:
+        channel = connection.default_channel
+        get = channel._get
+
+        def get_and_lose_redis(queue):
+            message = get(queue)
+            redis_server.stop()
+            return message
+
+        channel._get = get_and_lose_redis
+        with pytest.raises(connection.connection_errors):
+            channel.basic_get(QUEUE)
+    redis_server.start()
+    assert not naps.waiting()
+    assert not naps.taken()
+    with naps.app.connection_for_read() as connection:
+        consumer = Bunch(restart_count=1, connection=connection, app=naps.app)
+        GiveBackAfterReconnect(consumer).start(consumer)
+        assert not naps.taken()
+        assert connection.default_channel.basic_get(QUEUE).headers["id"] == task
+        naps.redis.flushall()
 
 
 def test_what_another_worker_takes_meanwhile_is_left_to_it(naps):

@@ -552,7 +552,6 @@ def test_listening_goes_on_where_it_was_over_a_restart_of_the_server(own):
         assert [e["n"] for e in listener.events({"test.event"}, 7)] == [3, 4, 5, 6, 7, 8, 9]
 
 
-@pytest.mark.chaos  # seen once to repeat four events on a loaded machine: not understood yet
 def test_many_missed_events_come_in_order_and_each_once(dashboard):
     publish(n=-1)
     with dashboard.listen() as listener:
@@ -610,19 +609,24 @@ def test_events_of_others_do_not_harm(dashboard):
 
 def test_a_slow_client_holds_up_nobody_and_loses_nothing(own):
     dashboard = own()
-    with dashboard.listen(receive_buffer=4096) as slow, dashboard.listen() as quick:
+    padding = "x" * 5000
+    with dashboard.listen() as quick:
         quick.head()
-        slow.head()
-        slow.events({"hello"}, 1)
-        before = dashboard.pss_mib()
-        padding = "x" * 5000
-        for n in range(1500):  # 7 MB, and the slow one takes nothing
+        quick.events({"hello"}, 1)
+        for n in range(500):  # what it keeps for all, and what it needs once
             publish(n=n, padding=padding)
-        got = [e["n"] for e in quick.events({"test.event"}, 1500)]
-        assert got == list(range(1500))
-        assert dashboard.get("/healthz").status == 200
-        assert dashboard.pss_mib() - before < 8
-        assert [e["n"] for e in slow.events({"test.event"}, 1500)] == list(range(1500))
+        quick.events({"test.event"}, 500)
+        with dashboard.listen(receive_buffer=4096) as slow:
+            slow.head()
+            slow.events({"hello"}, 1)
+            before = dashboard.pss_mib()
+            for n in range(1500):  # 7 MB, and the slow one takes nothing
+                publish(n=n, padding=padding)
+            got = [e["n"] for e in quick.events({"test.event"}, 1500)]
+            assert got == list(range(1500))
+            assert dashboard.get("/healthz").status == 200
+            assert dashboard.pss_mib() - before < 6
+            assert [e["n"] for e in slow.events({"test.event"}, 1500)] == list(range(1500))
 
 
 def test_vanished_clients_leave_nothing_behind(own):

@@ -58,7 +58,6 @@ def ended(scan_id):
     wait_for(has_ended, what="end of the scan")
 
 
-@pytest.mark.chaos  # processes die just before Redis restarts: see test_broker_restart.py
 def test_what_is_to_be_expected_is_one_line_and_a_scan_one_for_each_phase(
     library, servers, music, log, tmp_path
 ):

@@ -5,11 +5,15 @@ import signal
 import time
 
 import pytest
+import redis.exceptions
 
 from backend_worker.celery_app import app
 from backend_worker.cli.scan import start_scan
 from backend_worker.progress.connection import redis_client
 from backend_worker.storage import scans
+from backend_worker.tasks.base import TRANSIENT
+from backend_worker.tasks.delivery import count_delivery
+from tests.support import lab
 from tests.support.disks import Ballast, mounted
 from tests.support.disturbance import check, started, wait_for_stored
 
@@ -62,6 +66,37 @@ def small_disk(servers):
             servers.redis.stop()
     finally:
         servers.redis.start()
+
+
+@pytest.fixture
+def refusing_redis(servers):
+    """Redis that cannot save, and takes no more for that reason, as when its disk is full."""
+    client = redis_client()
+    dump = servers.redis.folder / "dump.rdb"
+    before = client.config_get("save")["save"]
+    shutil.rmtree(dump, ignore_errors=True)
+    dump.unlink(missing_ok=True)
+    (dump / "in the way").mkdir(parents=True)
+    client.config_set("save", "3600 1")
+    client.bgsave()
+    lab.wait_for(
+        lambda: client.info("persistence")["rdb_last_bgsave_status"] == "err",
+        what="a Redis that cannot save",
+    )
+    yield
+    shutil.rmtree(dump)
+    client.config_set("save", before)
+    client.bgsave()
+    lab.wait_for(
+        lambda: client.info("persistence")["rdb_last_bgsave_status"] == "ok",
+        what="a Redis that can save",
+    )
+
+
+def test_what_redis_refuses_is_tried_again(refusing_redis):
+    with pytest.raises(redis.exceptions.ResponseError, match="MISCONF") as caught:
+        count_delivery("scan-1-1")
+    assert isinstance(caught.value, TRANSIENT)
 
 
 def refuses():

@@ -11,6 +11,7 @@ from tests.support import lab
 
 TRACKS = 600
 BATCH = 10
+ROWS_SHOWN = 5  # of each table, where two libraries differ
 
 
 def started(servers, **settings):
@@ -47,7 +48,20 @@ def result(scan_id, seconds=lab.WAIT_SECONDS):
 
 def check(scan_id, undisturbed, seconds=lab.WAIT_SECONDS):
     """Compare a disturbed scan with the undisturbed one, row by row."""
-    assert result(scan_id, seconds) == undisturbed
+    disturbed = result(scan_id, seconds)
+    assert disturbed == undisturbed, differences(disturbed, undisturbed)
+
+
+def differences(disturbed, undisturbed):
+    """Return which rows two scans do not share; pytest would show how both begin."""
+    lines = [f"figures: {undisturbed[0]} became {disturbed[0]}"]
+    for name, expected in undisturbed[1].items():
+        found = disturbed[1][name]
+        for word, some, others in (("lost", expected, found), ("new", found, expected)):
+            only = [row for row in some if row not in others]
+            lines.append(f"{name}: {len(only)} of {len(some)} rows {word}")
+            lines += [f"  {word} {row}" for row in only[:ROWS_SHOWN]]
+    return "\n".join(lines)
 
 
 def children(process):
