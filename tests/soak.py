@@ -34,7 +34,7 @@ GAP_SECONDS = 60
 
 # name: (unit, largest rise over the second half as a part of its mean, and in its unit at least)
 METRICS = {
-    "parent_pss": ("MiB", 0.05, 3),
+    "parent_heap": ("MiB", 0.05, 3),
     "child_pss": ("MiB", 0.15, 12),
     "parent_files": ("", 0.0, 3),
     "redis_keys": ("", 0.0, 8),
@@ -216,8 +216,9 @@ class Soak:
             " AND pid <> pg_backend_pid()"
         )
         self.last = {
-            "parent_pss": round(_pss(self.worker.pid), 1),
-            "child_pss": round(max(map(_pss, pool), default=0), 1),
+            # not PSS, which falls when young children share pages with it, and rises when they go
+            "parent_heap": round(_memory(self.worker.pid, "Anonymous"), 1),
+            "child_pss": round(max((_memory(pid, "Pss") for pid in pool), default=0), 1),
             "parent_files": len(os.listdir(f"/proc/{self.worker.pid}/fd")) - 2 * len(pool),
             # what expires by itself does not grow for ever
             "redis_keys": keys["keys"] - keys["expires"],
@@ -340,11 +341,11 @@ def _without_vector():
     return number
 
 
-def _pss(pid):
-    """Return the proportional memory of a process in MiB; 0 if it ended."""
+def _memory(pid, kind):
+    """Return a process's memory of a kind that the kernel tells apart, in MiB; 0 if it ended."""
     try:
         with open(f"/proc/{pid}/smaps_rollup") as file:
-            return int(re.search(r"^Pss: +(\d+)", file.read(), re.MULTILINE)[1]) / 1024
+            return int(re.search(rf"^{kind}: +(\d+)", file.read(), re.MULTILINE)[1]) / 1024
     except (FileNotFoundError, ProcessLookupError):
         return 0.0
 

@@ -28,13 +28,13 @@ def test_steady_rise_is_growth(name):
 
 
 def test_rise_in_the_first_half_is_a_warm_up():
-    assert grown(cycles(parent_pss=lambda number: min(number, CYCLES // 2))) == []
+    assert grown(cycles(parent_heap=lambda number: min(number, CYCLES // 2))) == []
 
 
 def test_noise_and_single_leaps_are_no_growth():
     chance = random.Random(1)
     noisy = cycles(
-        parent_pss=lambda number: 100 + chance.uniform(-2, 2),
+        parent_heap=lambda number: 100 + chance.uniform(-2, 2),
         connections=lambda number: 100 if number == CYCLES - 1 else 4,
     )
     assert grown(noisy) == []
