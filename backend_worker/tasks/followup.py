@@ -16,15 +16,15 @@ logger = logging.getLogger(__name__)
 ENTITIES_PER_MESSAGE = 50
 
 
-def end_scan_if_done(scan_id: int) -> None:
+def end_scan_if_done(scan_id: int) -> bool:
     """Finish the scan if nothing of it is under way, and ask for covers and artists.
 
-    Otherwise tell how far it is.
+    Otherwise tell how far it is. Say whether it has ended now.
     """
     status = scans.finish_if_done(scan_id)
     if status is None:
         _tell_figures(scan_id)
-        return
+        return False
     figures.end(scan_id, status.status)
     events.publish(f"scan.{status.status}", scan_id, **status.as_dict())
     logger.info(
@@ -42,6 +42,7 @@ def end_scan_if_done(scan_id: int) -> None:
         status.seconds or 0.0,
     )
     follow_up(scan_id)
+    return True
 
 
 def _tell_figures(scan_id: int) -> None:

@@ -14,7 +14,7 @@ from backend_worker.storage.insert import InsertResult, insert_batch
 from backend_worker.tasks.arguments import ArgumentError
 from backend_worker.tasks.base import BatchTask, send
 from backend_worker.tasks.followup import end_scan_if_done, follow_up
-from backend_worker.tasks.pending import note_tracks
+from backend_worker.tasks.pending import ask_for_vectors, note_tracks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,16 +68,26 @@ def direct_batch(insertion_data: dict[str, Any]) -> None:
         logger.debug("batch %s was cancelled: not stored", batch_id)
     # Also when it was stored before: the process may have died before it sent this.
     if result.track_ids:
-        # the end of its scan has vectors made, if there is one and it is still to come
-        note_tracks(result.track_ids, at_once=result.scan_id is None or result.done_before)
+        # the end of its scan has vectors made, if there is one: its albums are whole only then
+        note_tracks(result.track_ids, at_once=result.scan_id is None)
     if not result.done_before:
         _tell(batch_id, result, failures)
         for failure in failures:
             logger.info("could not be read: %r: %s", failure.path, failure.reason)
     if result.scan_id is not None:
-        end_scan_if_done(result.scan_id)
-        if result.done_before and result.scan_id in scans.not_followed_up():
-            follow_up(result.scan_id)  # it died between the scan's end and this
+        ended = end_scan_if_done(result.scan_id)
+        if result.done_before and not ended:
+            _follow_up_again(result.scan_id)
+
+
+def _follow_up_again(scan_id: int) -> None:
+    """Send what follows a scan if it had ended before a batch of it was delivered again."""
+    if scan_id in scans.not_followed_up():
+        follow_up(scan_id)  # it died between the scan's end and this
+        return
+    status = scans.get(scan_id)
+    if status is None or not status.active:
+        ask_for_vectors()
 
 
 def _tell(batch_id: str, result: InsertResult, failures: Sequence[FailedFile]) -> None:

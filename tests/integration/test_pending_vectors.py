@@ -98,6 +98,16 @@ def test_a_batch_that_no_end_of_a_scan_follows_asks_at_once(library, scan_id):
     assert sent() == ["vectorization.pending"] * 2
 
 
+def test_a_batch_that_is_delivered_again_waits_for_the_end_of_its_scan(library, scan_id):
+    """Until then its albums may lack tracks, and what those say of them."""
+    store("scan-1-1", 3, scan_id)
+    store("scan-1-1", 3, scan_id)
+    assert sent() == []
+    library.rows("UPDATE scan SET walk_ended = true RETURNING id")
+    store("scan-1-1", 3, scan_id)
+    assert sent() == ["vectorization.pending"]
+
+
 def test_only_one_process_makes_them(library):
     store("client-1", 3)
     other = connect()
@@ -106,6 +116,8 @@ def test_only_one_process_makes_them(library):
     pending()
     assert with_vector() == []
     assert TRACKS
+    with other.cursor() as cursor:  # closing would give it back a moment later
+        cursor.execute("SELECT pg_advisory_unlock(%s)", (storage.VECTORS_LOCK,))
     other.close()
     pending()
     assert with_vector() == [1, 2, 3]
