@@ -16,7 +16,7 @@ demo: $(VENV)/.demo ## scan a made-up library, or MUSIC=~/Music, with servers of
 test: $(VENV)/.test lint ## lint, then all tests on real servers
 	@$(BIN)/pytest $(PYTEST)
 
-chaos: $(VENV)/.test ## faults of the servers, outages, power cuts, a short soak: a quarter of an hour
+chaos: $(VENV)/.test ## outages of a minute, power cuts, a short soak: eight minutes
 	@$(BIN)/pytest -m chaos $(PYTEST)
 
 soak: $(VENV)/.test ## scans, changes and faults in turn: make soak MINUTES=30

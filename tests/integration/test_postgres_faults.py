@@ -14,7 +14,7 @@ from backend_worker.storage.migrations import migrate
 from tests.support.disks import Ballast, mounted
 from tests.support.disturbance import check, wait_for_stored
 
-pytestmark = pytest.mark.chaos
+pytestmark = pytest.mark.slow
 
 TROUBLE_SECONDS = 4
 BETWEEN_SECONDS = 0.1

@@ -17,7 +17,7 @@ from tests.support import lab
 from tests.support.disks import Ballast, mounted
 from tests.support.disturbance import check, started, wait_for_stored
 
-pytestmark = pytest.mark.chaos
+pytestmark = pytest.mark.slow
 
 SOON = 20
 
@@ -28,6 +28,7 @@ def restart_empty(redis):
     redis.start()
 
 
+@pytest.mark.chaos
 def test_redis_that_comes_back_empty(library, servers, small_batches, sample, undisturbed):
     scan_id = start_scan(sample)
     for part in (0.2, 0.6):
