@@ -190,11 +190,6 @@ def upsert_tracks(cursor: psycopg2.extensions.cursor) -> list[int]:
         "   JOIN staged_artist ON staged_artist.key = staged.artist_key"
         " ON CONFLICT DO NOTHING"
     )
-    # Its tags may have changed: the vector is made anew.
-    cursor.execute(
-        "DELETE FROM track_vector USING staged_track AS staged"
-        " WHERE track_vector.track_id = staged.file_id"
-    )
     cursor.execute("SELECT file_id FROM staged_track ORDER BY file_id")
     return [row[0] for row in cursor]
 
@@ -237,3 +232,23 @@ def derive_album_artists(cursor: psycopg2.extensions.cursor) -> None:
         " ON CONFLICT (album_id, position) DO UPDATE SET artist_id = excluded.artist_id"
         "   WHERE album_artist.artist_id <> excluded.artist_id"
     )
+
+
+def drop_vectors(cursor: psycopg2.extensions.cursor) -> list[int]:
+    """Drop the vectors of the staged tracks and of all others of their albums.
+
+    Their tags may have changed, and what is known of their albums: all are made anew.
+
+    Returns:
+        The others' ids, of those that had a vector.
+    """
+    cursor.execute(
+        "DELETE FROM track_vector USING staged_track AS staged"
+        " WHERE track_vector.track_id = staged.file_id"
+    )
+    cursor.execute(
+        "DELETE FROM track_vector USING staged_album, track"
+        " WHERE track.album_id = staged_album.album_id AND track_vector.track_id = track.id"
+        " RETURNING track_id"
+    )
+    return [row[0] for row in cursor]

@@ -29,12 +29,19 @@ INSERT_LOCK = 7_203_413
 
 @dataclass(slots=True)
 class InsertResult:
-    """What one batch changed. ``done_before`` says that it had been inserted already."""
+    """What one batch changed.
+
+    Attributes:
+        track_ids: the tracks of the batch.
+        outdated: other tracks of its albums, whose vectors must be made anew.
+        done_before: it had been inserted already.
+    """
 
     stored: int = 0
     failed: int = 0
     moved: int = 0
     track_ids: list[int] = field(default_factory=list)
+    outdated: list[int] = field(default_factory=list)
     scan_id: int | None = None
     done_before: bool = False
     cancelled: bool = False
@@ -78,11 +85,13 @@ def insert_batch(
         merge.upsert_albums(cursor)
         track_ids = merge.upsert_tracks(cursor)
         merge.derive_album_artists(cursor)
+        outdated = merge.drop_vectors(cursor)
         result = InsertResult(
             stored=len(track_ids),
             failed=len(failures),
             moved=moved,
             track_ids=track_ids,
+            outdated=outdated,
             scan_id=scan_id,
         )
         cursor.execute(

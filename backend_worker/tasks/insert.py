@@ -69,7 +69,7 @@ def direct_batch(insertion_data: dict[str, Any]) -> None:
     # Also when it was stored before: the process may have died before it sent this.
     if result.track_ids:
         # the end of its scan has vectors made, if there is one: its albums are whole only then
-        note_tracks(result.track_ids, at_once=result.scan_id is None)
+        note_tracks([*result.track_ids, *result.outdated], at_once=result.scan_id is None)
     if not result.done_before:
         _tell(batch_id, result, failures)
         for failure in failures:

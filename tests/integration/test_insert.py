@@ -123,6 +123,24 @@ def test_batch_with_text_that_cannot_be_stored_fails_for_good(library):
     assert store("odd", [track("/music/a.mp3", title="fine")]).stored == 1
 
 
+def test_vectors_do_not_depend_on_when_the_rest_of_the_album_came(library):
+    """They take its year and its artists, of which a later track may know more."""
+    tags = {"album": "Album", "artists": ["Somebody"], "genres": ["Jazz"]}
+    tracks = [
+        track("/music/a/1.mp3", title="One", date="1999", **tags),
+        track("/music/a/2.mp3", title="Two", date="1959", **tags),
+    ]
+    calculate(store("whole", tracks).track_ids)
+    expected = library.snapshot()
+    library.empty()
+    first = store("one", tracks[:1])
+    calculate(first.track_ids)
+    second = store("two", tracks[1:])
+    assert second.outdated == first.track_ids
+    calculate([*second.track_ids, *second.outdated])
+    assert library.snapshot() == expected
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_order_and_split_do_not_matter(library, sample, seed):
     records, failures = sample
