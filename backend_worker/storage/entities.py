@@ -168,7 +168,7 @@ def upsert_tracks(cursor: psycopg2.extensions.cursor) -> list[int]:
         f"{column} = excluded.{column}" for column in [*columns, "album_id", "search_text"]
     )
     cursor.execute(
-        f"INSERT INTO track (id, album_id, search_text, {', '.join(columns)})"  # noqa: S608 - our own column names
+        f"WITH stored AS (INSERT INTO track (id, album_id, search_text, {', '.join(columns)})"  # noqa: S608 - our own column names
         " SELECT file_id, staged_album.album_id,"
         "   search_form(concat_ws(' ', staged.title, staged.artist_credit, staged_album.title,"
         "     CASE WHEN search_form(staged_album.artist_credit)"
@@ -177,7 +177,9 @@ def upsert_tracks(cursor: psycopg2.extensions.cursor) -> list[int]:
         f"   {', '.join('staged.' + column for column in columns)}"
         " FROM staged_track AS staged"
         "   LEFT JOIN staged_album ON staged_album.key = staged.album_key"
-        f" ON CONFLICT (id) DO UPDATE SET {updates}"
+        f" ON CONFLICT (id) DO UPDATE SET {updates} RETURNING words)"
+        " INSERT INTO search_word SELECT DISTINCT unnest(tsvector_to_array(words)) FROM stored"
+        " ON CONFLICT DO NOTHING"
     )
     cursor.execute(
         "DELETE FROM track_artist USING staged_track AS staged"

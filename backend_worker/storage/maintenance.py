@@ -26,7 +26,7 @@ def purge_gone(days: int) -> int:
 
 
 def purge_orphans() -> dict[str, int]:
-    """Remove albums without tracks, then artists without tracks and albums.
+    """Remove albums without tracks, artists without tracks and albums, words no track has.
 
     What a scan is still storing is left alone: nothing happens while one runs.
     """
@@ -34,7 +34,7 @@ def purge_orphans() -> dict[str, int]:
         _exclude_inserts(cursor)
         cursor.execute("SELECT EXISTS (SELECT FROM scan WHERE status IN ('running', 'cancelling'))")
         if cursor.fetchone()[0]:
-            return {"albums": 0, "artists": 0}
+            return {"albums": 0, "artists": 0, "words": 0}
         cursor.execute(
             "DELETE FROM album WHERE NOT EXISTS (SELECT FROM track WHERE album_id = album.id)"
         )
@@ -44,7 +44,12 @@ def purge_orphans() -> dict[str, int]:
             " WHERE NOT EXISTS (SELECT FROM track_artist WHERE artist_id = artist.id)"
             "   AND NOT EXISTS (SELECT FROM album_artist WHERE artist_id = artist.id)"
         )
-        return {"albums": albums, "artists": cursor.rowcount}
+        artists = cursor.rowcount
+        cursor.execute(
+            "DELETE FROM search_word"
+            " WHERE word NOT IN (SELECT word FROM ts_stat('SELECT words FROM track'))"
+        )
+        return {"albums": albums, "artists": artists, "words": cursor.rowcount}
 
 
 def _exclude_inserts(cursor: psycopg2.extensions.cursor) -> None:

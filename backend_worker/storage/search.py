@@ -9,6 +9,16 @@ from backend_worker.storage.connection import transaction
 
 # Characters of a search: nobody types more, and each word of it costs a look-up.
 LONGEST_SEARCH = 200
+# Of so many tracks with the words asked for the best are chosen.
+RANKED = 2000
+# Of so many with one of the words, or one that looks like it, those with most of them are
+# compared letter by letter, 9 µs each.
+RANKED_PER_WORD = 1000
+COMPARED = 500
+# A misspelt word may be each of so many words of the library.
+SPELLINGS = 20
+# So many words of a search may be misspelt.
+MOST_WORDS = 12
 
 TRACK_COLUMNS = """
     track.id, track.title, track.artist_credit AS artist, album.title AS album, track.album_id,
@@ -19,42 +29,116 @@ TRACK_JOINS = """
     FROM track JOIN file ON file.id = track.id AND file.state = 'stored'
     LEFT JOIN album ON album.id = track.album_id
 """
+# Looked up track by track: a join could begin with all files.
+_STORED = "(SELECT state FROM file WHERE file.id = track.id) = 'stored'"
 
 
 def search(text: str, limit: int = 20) -> list[dict[str, Any]]:
     """Find tracks by words of title, artist and album; accents, case and typos are forgiven.
 
-    Exact words (the last may be unfinished) come first, then words that look alike.
+    Exact words come first, then those of which the last is unfinished, then words that look
+    alike. Where more than ``RANKED`` tracks have the words, as with a single letter, only the
+    longest in the library of them are compared with each other.
     """
     with transaction() as cursor:
         form = search_form(cursor, text)
-        words = words_of(form)
+        words = list(dict.fromkeys(words_of(form)))
         if not words:
             return []
-        query = " & ".join(f"'{word}'" for word in words) + ":*"
-        cursor.execute(
-            f"SELECT {TRACK_COLUMNS}, 1.0::real AS score {TRACK_JOINS}"
-            " WHERE to_tsvector('simple', search_text) @@ to_tsquery('simple', %s)"
-            " ORDER BY ts_rank(to_tsvector('simple', search_text), to_tsquery('simple', %s)) DESC,"
-            "   track.id LIMIT %s",
-            (query, query, limit),
-        )
-        rows = as_dicts(cursor)
+        # With a limit in sight the planner likes to read the whole table, which takes long
+        # where few tracks match, and begins anywhere when two do so at a time.
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        whole = " & ".join(f"'{word}'" for word in words)
+        rows: list[dict[str, Any]] = []
+        for query in (whole, f"{whole}:*"):
+            if len(rows) < limit:
+                rows += _exact(cursor, query, rows, limit)
         if len(rows) < limit:
-            # 0.5: one wrong letter in a word of five is still found, other words are not
-            cursor.execute("SET LOCAL pg_trgm.word_similarity_threshold = 0.5")
-            cursor.execute(
-                f"SELECT {TRACK_COLUMNS}, word_similarity(%(form)s, search_text) AS score"
-                f" {TRACK_JOINS} WHERE %(form)s <%% search_text AND track.id <> ALL(%(seen)s)"
-                " ORDER BY score DESC, track.id LIMIT %(limit)s",
-                {
-                    "form": form,
-                    "seen": [row["id"] for row in rows],
-                    "limit": limit - len(rows),
-                },
-            )
-            rows += as_dicts(cursor)
+            rows += _alike(cursor, form, words, rows, limit)
         return rows
+
+
+def _exact(cursor: Any, query: str, seen: list[dict[str, Any]], limit: int) -> list[dict[str, Any]]:
+    """Return tracks with the words of a query, those with most of them first."""
+    cursor.execute(
+        "WITH asked AS (SELECT to_tsquery('simple', %(query)s) AS query),"  # noqa: S608 - our own columns and joins
+        " found AS MATERIALIZED ("
+        "   SELECT id, ts_rank(words, query) AS rank FROM asked, track"
+        f"  WHERE words @@ query AND {_STORED} AND id <> ALL(%(seen)s) LIMIT %(ranked)s)"
+        f" SELECT {TRACK_COLUMNS}, 1.0::real AS score {TRACK_JOINS} JOIN ("
+        "   SELECT id, rank FROM found ORDER BY rank DESC, id LIMIT %(limit)s"
+        " ) AS best ON best.id = track.id ORDER BY rank DESC, track.id",
+        {"query": query, "ranked": RANKED} | _remaining(seen, limit),
+    )
+    return as_dicts(cursor)
+
+
+def _alike(
+    cursor: Any, form: str, words: list[str], seen: list[dict[str, Any]], limit: int
+) -> list[dict[str, Any]]:
+    """Return tracks with words that look like those asked for, the most alike first."""
+    spellings = _spellings(cursor, words[:MOST_WORDS])
+    if not spellings:
+        return []
+    cursor.execute("SET LOCAL pg_trgm.word_similarity_threshold = 0.5")
+    cursor.execute(
+        "WITH complete AS MATERIALIZED ("  # noqa: S608 - our own columns and joins
+        f"  SELECT id FROM track WHERE words @@ %(all)s::tsquery AND {_STORED}"
+        "   LIMIT %(compared)s),"
+        " asked AS MATERIALIZED ("
+        "   SELECT * FROM unnest(%(each)s::tsquery[], %(letters)s) AS _ (query, letters)"
+        "   WHERE (SELECT count(*) FROM complete) < %(limit)s),"
+        " hit AS MATERIALIZED (SELECT DISTINCT ON (track.id) track.id, track.words FROM asked,"
+        "   LATERAL (SELECT id, words FROM track WHERE words @@ query LIMIT %(ranked)s) AS track),"
+        # A word may be one too many; with less than half of the letters none is alike.
+        " partly AS MATERIALIZED (SELECT id FROM ("
+        "   SELECT hit.id FROM hit JOIN asked ON hit.words @@ query"
+        "   GROUP BY hit.id HAVING sum(letters) >= %(enough)s ORDER BY sum(letters) DESC, id"
+        f" ) AS track WHERE {_STORED} LIMIT %(compared)s)"
+        f" SELECT {TRACK_COLUMNS}, word_similarity(%(form)s, search_text) AS score {TRACK_JOINS}"
+        " WHERE track.id = ANY(ARRAY(SELECT id FROM complete UNION SELECT id FROM partly))"
+        "   AND track.id <> ALL(%(seen)s) AND %(form)s <%% search_text"
+        " ORDER BY score DESC, track.id LIMIT %(limit)s",
+        {
+            "all": " & ".join(f"({query})" for query in spellings.values()),
+            "each": list(spellings.values()),
+            "letters": [len(word) for word in spellings],
+            "enough": 0.4 * sum(map(len, words)),
+            "form": form,
+            "ranked": RANKED_PER_WORD,
+            "compared": COMPARED,
+        }
+        | _remaining(seen, limit),
+    )
+    return as_dicts(cursor)
+
+
+def _spellings(cursor: Any, words: list[str]) -> dict[str, str]:
+    """Return each word that resembles some of the library's, with a query for one of those.
+
+    One that the library has stands for itself, except the last, which may be unfinished.
+    """
+    cursor.execute("SELECT word FROM search_word WHERE word = ANY(%s)", (words[:-1],))
+    found = {word: _lexeme(word) for (word,) in cursor}
+    # Less than what a track must reach: it may have in two words what was typed as one.
+    cursor.execute("SET LOCAL pg_trgm.word_similarity_threshold = 0.4")
+    cursor.execute(
+        "SELECT asked, array_agg(word) FROM unnest(%(words)s) AS asked, LATERAL ("
+        "   SELECT word FROM search_word WHERE asked <%% word"
+        "   ORDER BY word_similarity(asked, word) DESC, similarity(asked, word) DESC, word"
+        "   LIMIT %(spellings)s) AS alike GROUP BY asked",
+        {"words": [word for word in words if word not in found], "spellings": SPELLINGS},
+    )
+    return found | {asked: " | ".join(map(_lexeme, alike)) for asked, alike in cursor}
+
+
+def _lexeme(word: str) -> str:
+    """Return a word as a text of type tsquery has it."""
+    return "'" + word.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+def _remaining(seen: list[dict[str, Any]], limit: int) -> dict[str, Any]:
+    return {"seen": [row["id"] for row in seen], "limit": limit - len(seen)}
 
 
 def search_form(cursor: Any, text: str) -> str:

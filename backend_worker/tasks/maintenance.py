@@ -49,7 +49,7 @@ def purge_gone(days: int | None = None) -> dict[str, Any]:
 
 @app.task(name="maintenance.purge_orphans", base=MaintenanceTask)
 def purge_orphans() -> dict[str, Any]:
-    """Remove albums and artists without tracks, pictures nobody refers to, old records."""
+    """Remove albums, artists and words without tracks, pictures nobody refers to, old records."""
     removed: dict[str, Any] = maintenance.purge_orphans()
     removed["scans"] = maintenance.purge_scans(SCANS_KEPT)
     removed["lookups"] = maintenance.purge_lookups()

@@ -140,6 +140,7 @@ def test_purge_orphans_removes_what_nothing_refers_to(library, run, music, store
         " INSERT INTO album_artist SELECT id, 0, (SELECT id FROM artist WHERE name = 'I')"
         " FROM made RETURNING album_id"
     )
+    library.rows("INSERT INTO search_word VALUES ('of a title as it was') RETURNING 1")
     old, young = put(store, (2, 2, 2), 2 * HOUR), put(store, (3, 3, 3))
     for found in used:
         os.utime(store.path(found), (1, 1))
@@ -150,7 +151,8 @@ def test_purge_orphans_removes_what_nothing_refers_to(library, run, music, store
         "SELECT count(*) FROM album UNION ALL SELECT count(*) FROM artist"
     )
     answer = run("purge_orphans")
-    assert (answer["albums"], answer["artists"], answer["pictures"]) == (1, 1, 1 + 1)
+    assert (answer["albums"], answer["artists"], answer["words"]) == (1, 1, 1)
+    assert answer["pictures"] == 1 + 1
     assert set(store.hashes()) == used | {young}
     assert not os.path.exists(store.path(old))
     assert library.rows("SELECT count(*) FROM track UNION ALL SELECT count(*) FROM file") == before

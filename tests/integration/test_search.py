@@ -113,6 +113,63 @@ def test_exact_words_come_before_words_that_look_alike(sample):
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "artist"),
+    [
+        ("jonaskestrel", "Jonas Kestrel"),
+        ("kes trel", "Jonas Kestrel"),
+        ("ampere", "Volt/Ampère"),
+        ("jonas kestrel remastered", "Jonas Kestrel"),
+        ("jonas kestrl qqq", "Jonas Kestrel"),
+        ("森冬馬", "風早森冬馬"),
+    ],
+)
+def test_words_that_are_joined_or_cut_or_too_many_are_forgiven(sample, text, artist):
+    assert by(artist)
+    assert by(artist) <= found(text)
+
+
+def test_whole_words_come_before_the_beginnings_of_others(sample):
+    [(whole,), (begun,)] = sample.rows(
+        "SELECT id FROM track WHERE words @@ 'kestrel' ORDER BY id DESC LIMIT 2"
+    )
+    change = "UPDATE track SET search_text = %s WHERE id = %s RETURNING 1"
+    before = dict(sample.rows("SELECT id, search_text FROM track"))
+    try:
+        sample.rows(change, "xylophone music", begun)
+        sample.rows(change, "the artist called xylo", whole)
+        assert [row["id"] for row in search.search("xylo")] == [whole, begun]
+    finally:
+        for track_id in (whole, begun):
+            sample.rows(change, before[track_id], track_id)
+
+
+@pytest.mark.parametrize(
+    ("title", "words"),
+    [
+        ("<img onerror=x> & co", "onerror"),
+        ("volt/ampere", "ampere"),
+        ("t.a.t.u. at example.com", "t a t u example"),
+        ("back-to-back (don't)", "back to don't"),
+        ("a@b.example 3.5 -7", "example 5 7"),
+    ],
+)
+def test_words_are_words_whatever_punctuation_is_between(sample, title, words):
+    [(track_id, before)] = sample.rows("SELECT id, search_text FROM track ORDER BY id LIMIT 1")
+    change = "UPDATE track SET search_text = %s WHERE id = %s RETURNING 1"
+    sample.rows(change, title, track_id)
+    try:
+        assert (track_id, 1.0) in {(row["id"], row["score"]) for row in search.search(words)}
+    finally:
+        sample.rows(change, before, track_id)
+
+
+def test_every_word_of_a_track_is_known_to_forgive_its_misspelling(sample):
+    used = sample.rows("SELECT word FROM ts_stat('SELECT words FROM track') ORDER BY word")
+    assert len(used) > TRACKS
+    assert sample.rows("SELECT word FROM search_word ORDER BY word") == used
+
+
 def test_nonsense_finds_nothing(sample):
     assert search.search("qqqqxyzzy") == []
 

@@ -18,7 +18,7 @@ from backend_worker.tasks import broker
 
 WAIT_SECONDS = 60
 CALM_SECONDS = 0.25
-_TABLES = "scan, mount_point, file, artist, album, picture, remote_lookup, scan_batch"
+_TABLES = "scan, mount_point, file, artist, album, picture, remote_lookup, scan_batch, search_word"
 
 
 def empty():
