@@ -7,6 +7,7 @@ itself is not listened to, and titles do not count. The cosine of two vectors is
 0.1, the weighted share of what they have in common: 1 for the same in everything, 0 for
 nothing. What a track does not tell counts neither for nor against it. The nearest are usually
 tracks of the same artist, who shares most of this; next come others of the same genre and time.
+Who is shown similar tracks wants some of those: of one artist there are at most three in ten.
 
 Each property is a token with a weight, and each token is added to four of the 64 components,
 chosen with their signs by MurmurHash3 (scikit-learn's FeatureHasher). Nothing is learnt from

@@ -1,6 +1,6 @@
 """Questions to a library of 240 tracks: search forgives, similar tracks are similar."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from contextlib import contextmanager
 
 import pytest
@@ -274,6 +274,29 @@ def test_similar_tracks_come_in_order_and_without_the_track_itself(sample):
     assert -1 <= scores[-1] <= scores[0] <= 1.000001
     assert track_id not in {row["id"] for row in rows}
     assert len(search.similar(track_id, 3)) == 3
+
+
+def test_of_one_artist_only_a_few_are_similar_where_others_are_alike(sample):
+    foremost = "SELECT track_id, artist_id FROM track_artist WHERE role = 'artist' AND position = 0"
+    artist = dict(sample.rows(foremost))
+    for track_id in list(artist)[::8]:
+        nearest = search.similar(track_id, NEAREST)
+        shown = Counter(artist.get(row["id"]) for row in nearest)
+        alike = {
+            artist.get(row["id"])
+            for row in search.similar(track_id, TRACKS)
+            if row["score"] > 1 - search.UNLIKE and row not in nearest
+        }
+        if max(shown.values()) > 3:
+            # then everybody else with a track that is alike has three already
+            assert all(shown[other] >= 3 for other in alike)
+
+
+def test_library_of_one_artist_has_similar_tracks_all_the_same(sample):
+    kestrel = by("Jonas Kestrel")
+    others = {row[0] for row in sample.rows("SELECT id FROM track")} - kestrel
+    with gone(others):
+        assert {row["id"] for row in search.similar(min(kestrel), 100)} == kestrel - {min(kestrel)}
 
 
 def test_gone_files_are_not_similar(sample):
