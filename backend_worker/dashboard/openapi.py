@@ -190,6 +190,7 @@ _MEANINGS = {
     403: "the request comes from another site, or nothing may be changed from here",
     404: "there is no such thing",
     409: "a scan of this folder is running",
+    413: "the body is too large",
     429: "too many requests from this address",
     503: "PostgreSQL, Redis or the worker is away",
 }
@@ -241,6 +242,7 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
         refusals.add(401)
         operation["security"] = [{"token": []}]
     if endpoint.body:
+        refusals.add(413)
         operation["requestBody"] = {
             "content": {"application/json": {"schema": _of(endpoint.body)}},
         }

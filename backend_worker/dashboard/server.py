@@ -13,7 +13,6 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-import tornado.httpserver
 import tornado.netutil
 import tornado.web
 
@@ -27,6 +26,7 @@ from backend_worker.dashboard.handlers import (
     PageHandler,
     PictureHandler,
 )
+from backend_worker.dashboard.limits import LimitedServer
 from backend_worker.dashboard.services import Services
 from backend_worker.dashboard.sse import EventsHandler
 from backend_worker.storage import browse
@@ -40,9 +40,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 STATIC = os.path.join(os.path.dirname(__file__), "static")
-MOST_BODY_BYTES = 64 * 1024
-MOST_HEADER_BYTES = 16 * 1024
-MOST_CONNECTIONS = 256
 HEADER_SECONDS = 30
 BODY_SECONDS = 10
 # Enough for a page full of covers at once.
@@ -50,18 +47,6 @@ BURST_SECONDS = 10
 STATEMENT_SECONDS = 10
 # sd_listen_fds(3): the first that systemd passes
 FIRST_PASSED = 3
-
-
-class LimitedServer(tornado.httpserver.HTTPServer):
-    """Closes connections beyond a number that no household needs."""
-
-    def handle_stream(self, stream: Any, address: Any) -> None:
-        """Take a connection, or close it at once."""
-        if len(self._connections) >= MOST_CONNECTIONS:
-            logger.warning("more than %d connections: one is closed", MOST_CONNECTIONS)
-            stream.close()
-            return
-        super().handle_stream(stream, address)
 
 
 class Server:
@@ -108,8 +93,6 @@ class Server:
             self.application(),
             idle_connection_timeout=HEADER_SECONDS,
             body_timeout=BODY_SECONDS,
-            max_body_size=MOST_BODY_BYTES,
-            max_header_size=MOST_HEADER_BYTES,
         )
         http.add_sockets(sockets)
         gc.collect()
