@@ -20,6 +20,10 @@ def dashboard(args: argparse.Namespace) -> Exit:
     """Serve until told to stop, or until nobody looks where systemd starts it on demand."""
     from backend_worker.dashboard.server import serve  # noqa: PLC0415 - imports tornado
 
+    if args.embedded and not get_config().music_dir:
+        # for the commands too that the page's buttons run
+        os.environ["BACKEND_WORKER_MUSIC_DIR"] = _last_scanned()
+        get_config.cache_clear()
     config = get_config()
     journal.set_up(config.log_level)
     if args.listen:
@@ -37,6 +41,16 @@ def dashboard(args: argparse.Namespace) -> Exit:
             "name another address with --listen"
         ) from error
     return Exit.OK
+
+
+def _last_scanned() -> str:
+    """Return the folder of the newest scan, or "" if there is none any more."""
+    from backend_worker.storage import scans  # noqa: PLC0415 - its address is set by now
+    from backend_worker.storage.connection import close_process_connection  # noqa: PLC0415
+
+    newest = scans.recent(1)
+    close_process_connection()
+    return newest[0].root if newest and os.path.isdir(newest[0].root) else ""
 
 
 def make_token(path: str) -> None:

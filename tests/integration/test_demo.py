@@ -8,19 +8,27 @@ import subprocess
 import sys
 import time
 
+import httpx
 import psutil
 import pytest
+
+from tests.support.dashboard import free_port
+from tests.support.lab import wait_for
 
 TRACKS = 60
 
 
 def start(folder, *arguments):
+    return start_command(folder, "demo", "--tracks", str(TRACKS), *arguments)
+
+
+def start_command(folder, *arguments):
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("BACKEND_WORKER_")
     }
     environment["BACKEND_WORKER_COVER_ART_ARCHIVE"] = "no"
     return subprocess.Popen(
-        [sys.executable, "-m", "backend_worker", "demo", "--tracks", str(TRACKS), *arguments],
+        [sys.executable, "-m", "backend_worker", *arguments],
         cwd=folder,
         env=environment,
         stdout=subprocess.PIPE,
@@ -74,6 +82,42 @@ def test_demo_ends_with_the_summary_and_the_second_run_finds_nothing_new(tmp_pat
     final = json.loads(output.splitlines()[-1])
     assert (final["stored"], final["unchanged"], final["status"]) == (0, TRACKS, "completed")
     assert wait_until_none(tmp_path) == []
+
+
+@pytest.mark.slow
+def test_page_of_the_demo_scans_the_demo_again(tmp_path):
+    start(tmp_path).communicate(timeout=120)
+    address = f"127.0.0.1:{free_port()}"
+    folder = ".run/sample"
+    page = start_command(tmp_path, "--embedded", folder, "dashboard", "--listen", address)
+    try:
+        wait_for(lambda: answers(f"http://{address}/healthz"), what="the page")
+        token = (tmp_path / folder / "dashboard.token").read_text().strip()
+        answer = httpx.post(
+            f"http://{address}/api/scans",
+            headers={"Authorization": f"Bearer {token}"},
+            trust_env=False,
+            timeout=60,
+        )
+        assert answer.status_code == 202, answer.text
+
+        def ended():
+            scan = httpx.get(f"http://{address}/api/scans/{answer.json()['id']}", trust_env=False)
+            return scan.json() if scan.json().get("finished_at") else None
+
+        scan = wait_for(ended, what="the end of the scan")
+        assert (scan["status"], scan["unchanged"]) == ("completed", TRACKS)
+        assert scan["root"] == str(tmp_path / folder / "music")
+    finally:
+        page.send_signal(signal.SIGTERM)
+        page.communicate(timeout=60)
+    assert wait_until_none(tmp_path) == []
+
+
+def answers(address):
+    with contextlib.suppress(httpx.HTTPError):
+        return httpx.get(address, trust_env=False).status_code == 200
+    return False
 
 
 @pytest.mark.slow
