@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PICTURE_CHUNK = 64 * 1024
-# A cover seldom changes; with its ETag, asking again costs one short answer.
-PICTURE_SECONDS = 86400
+# A picture whose version is in its address never changes.
+PICTURE_SECONDS = 365 * 86400
 # What Pillow calls the formats that browsers show.
 PICTURE_TYPES = {
     "image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp", "image/avif",
@@ -213,7 +213,11 @@ class PictureHandler(Handler):
         picture, mime = found
         path, mime = _picture_file(services.config.cover_dir, picture, mime, size)
         self.set_header("Etag", f'"{picture[:32]}-{os.path.basename(path)[64:] or "full"}"')
-        self.set_header("Cache-Control", f"private, max-age={PICTURE_SECONDS}")
+        version = self.argument(PICTURE_PARAMETERS[2], in_path)
+        if version == picture[: browse.VERSION_DIGITS]:
+            self.set_header("Cache-Control", f"private, max-age={PICTURE_SECONDS}, immutable")
+        else:
+            self.set_header("Cache-Control", "private, no-cache")
         # should it ever be opened by itself: it is a picture and nothing else
         self.set_header("Content-Security-Policy", "default-src 'none'; sandbox")
         if self.check_etag_header():
@@ -279,6 +283,12 @@ PICTURE_PARAMETERS = (
         doc=f"small: at most {max(THUMBNAIL_SIZES)} pixels wide and high",
         default="small",
         choices=("small", "full"),
+    ),
+    Parameter(
+        name="version",
+        doc="the `cover` or `image` of the album or artist: the picture may be kept while it is"
+        " this one, and without it browsers ask each time whether it has changed",
+        default="",
     ),
 )
 

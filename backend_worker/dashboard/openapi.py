@@ -61,6 +61,10 @@ _SCAN = _object(
     message=_or_null(_TEXT),
     seconds=_or_null(_NUMBER),
 )
+_PICTURE = {
+    **_or_null(_TEXT),
+    "description": "null without a picture; with it as `version` browsers may keep the picture",
+}
 _TRACK = _object(
     id=_INTEGER,
     title=_TEXT,
@@ -80,7 +84,7 @@ _ALBUM = _object(
     date=_or_null(_TEXT),
     compilation=_FLAG,
     tracks=_INTEGER,
-    cover=_FLAG,
+    cover=_PICTURE,
 )
 _NAMED = _object(id=_INTEGER, name=_TEXT)
 _NEXT = _or_null(_TEXT)
@@ -164,13 +168,13 @@ SCHEMAS: dict[str, Schema] = {
         ),
     ),
     "Artists": _object(
-        artists=_list(_with(_NAMED, image=_FLAG, albums=_INTEGER, tracks=_INTEGER)),
+        artists=_list(_with(_NAMED, image=_PICTURE, albums=_INTEGER, tracks=_INTEGER)),
         next=_NEXT,
     ),
     "Artist": _with(
         _NAMED,
         sort_name=_or_null(_TEXT),
-        image=_FLAG,
+        image=_PICTURE,
         mbid=_or_null(_TEXT),
         tracks=_INTEGER,
         albums=_list(_with(_ALBUM, appears_on=_FLAG)),

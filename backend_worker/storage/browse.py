@@ -50,11 +50,20 @@ ARTIST_SORTS: Mapping[str, Sort] = {
 }
 _NEWEST_FAILURE = Sort("file.read_at", "timestamptz", descending=True)
 
+# Hexadecimal digits of a picture's hash that tell one from the next.
+VERSION_DIGITS = 16
+
+
+def _version(picture: str) -> str:
+    """Return SQL for what tells a picture from its successor; null where there is none."""
+    return f"left(encode({picture}, 'hex'), {VERSION_DIGITS})"
+
+
 _STORED_TRACKS = "FROM track JOIN file USING (id) WHERE album_id = album.id AND state = 'stored'"
 _ALBUM_COLUMNS = f"""
     album.id, album.title, album.artist_credit AS artist,
     coalesce(album.original_date, album.date) AS date, album.compilation,
-    (SELECT count(*) {_STORED_TRACKS}) AS tracks, album.cover IS NOT NULL AS cover
+    (SELECT count(*) {_STORED_TRACKS}) AS tracks, {_version("album.cover")} AS cover
 """
 _HAS_TRACKS = f"EXISTS (SELECT {_STORED_TRACKS})"
 _OF_ARTIST = (
@@ -88,7 +97,7 @@ _ALBUMS = _Listing(
 _ARTISTS = _Listing(
     "artists",
     "artist",
-    "SELECT artist.id, artist.name, artist.image IS NOT NULL AS image,"
+    f"SELECT artist.id, artist.name, {_version('artist.image')} AS image,"
     f" (SELECT count(*) {_ALBUMS_OF_ARTIST}) AS albums, (SELECT count(*) {_OF_ARTIST}) AS tracks",
     f"FROM artist WHERE (EXISTS (SELECT {_OF_ARTIST}) OR EXISTS (SELECT {_ALBUMS_OF_ARTIST}))",
     "lower(unaccent(artist.name))",
@@ -177,7 +186,8 @@ def artist(artist_id: int, similar: int = 10) -> dict[str, Any] | None:
     """Return an artist with albums, number of tracks and so many similar artists."""
     with transaction() as cursor:
         cursor.execute(
-            "SELECT artist.id, artist.name, artist.sort_name, artist.image IS NOT NULL AS image,"  # noqa: S608 - our own columns
+            "SELECT artist.id, artist.name, artist.sort_name,"  # noqa: S608 - our own columns
+            f" {_version('artist.image')} AS image,"
             f" artist.mbid::text, (SELECT count(*) {_OF_ARTIST}) AS tracks"
             " FROM artist WHERE artist.id = %s",
             (artist_id,),

@@ -188,15 +188,36 @@ def test_a_name_that_is_not_utf_8_arrives_as_valid_json(music, dashboard):
 
 
 @pytest.mark.parametrize("size", ["small", "full"])
-def test_covers_are_pictures_that_browsers_keep(music, dashboard, size):
-    path = f"/api/covers/{ids(dashboard)['albums']}?size={size}"
-    answer = dashboard.get(path)
+def test_covers_are_pictures_that_browsers_keep_until_they_change(music, dashboard, size):
+    album = dashboard.get(f"/api/albums/{ids(dashboard)['albums']}").json
+    path = f"/api/covers/{album['id']}?size={size}"
+    answer = dashboard.get(f"{path}&version={album['cover']}")
     assert answer.status == 200
     assert answer.headers["Content-Type"].startswith("image/")
     assert int(answer.headers["Content-Length"]) == len(answer.body) > 100
-    assert "max-age=86400" in answer.headers["Cache-Control"]
-    again = dashboard.get(path, If_None_Match=answer.headers["Etag"])
-    assert (again.status, again.body) == (304, b"")
+    assert answer.headers["Cache-Control"] == "private, max-age=31536000, immutable"
+    # without the version, or with that of an earlier cover, they ask each time
+    for query in ("", "&version=", "&version=0123456789abcdef", "&version=null"):
+        again = dashboard.get(path + query, If_None_Match=answer.headers["Etag"])
+        assert (again.status, again.body) == (304, b"")
+        assert again.headers["Cache-Control"] == "private, no-cache"
+
+
+def test_another_cover_has_another_address(music, dashboard):
+    first, second = [
+        a for a in dashboard.get("/api/albums?limit=200").json["albums"] if a["cover"]
+    ][:2]
+    change = "UPDATE album SET cover = %s WHERE id = %s RETURNING id"
+    hashes = dict(lab.rows("SELECT id, cover FROM album"))
+    before = dashboard.get(f"/api/covers/{first['id']}")
+    lab.rows(change, hashes[second["id"]], first["id"])
+    try:
+        now = dashboard.get(f"/api/albums/{first['id']}").json["cover"]
+        assert now == second["cover"] != first["cover"]
+        answer = dashboard.get(f"/api/covers/{first['id']}", If_None_Match=before.headers["Etag"])
+        assert (answer.status, answer.body != before.body) == (200, True)
+    finally:
+        lab.rows(change, hashes[first["id"]], first["id"])
 
 
 def test_what_is_not_there_is_404_with_a_sentence(music, dashboard):

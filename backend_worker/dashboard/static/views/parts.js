@@ -15,7 +15,7 @@ export const year = (date) => /^\d{4}/.exec(date ?? "")?.[0] ?? "";
 export function cover(album, { full = false } = {}) {
   if (!album.cover) return initials(album);
   const image = h("img.cover", {
-    src: `api/covers/${album.id}?size=${full ? "full" : "small"}`,
+    src: `api/covers/${album.id}?size=${full ? "full" : "small"}&version=${album.cover}`,
     alt: full ? t("album.cover", { title: album.title }) : "",
     width: full ? 500 : 300,
     height: full ? 500 : 300,
@@ -49,7 +49,7 @@ export function portrait(artist, { full = false } = {}) {
   const none = () => h(`div.portrait.none.tint${tint(artist.name)}`, { "aria-hidden": "true" }, h("span", null, letters(artist.name, 1)));
   if (!artist.image) return none();
   const image = h("img.portrait", {
-    src: `api/artists/${artist.id}/image?size=${full ? "full" : "small"}`,
+    src: `api/artists/${artist.id}/image?size=${full ? "full" : "small"}&version=${artist.image}`,
     alt: "",
     width: full ? 120 : 40,
     height: full ? 120 : 40,
