@@ -82,8 +82,10 @@ class Handler(tornado.web.RequestHandler):
         self.finish(encode(data))
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
-        """Log what nobody expected, with a stack trace; nothing else."""
-        if not isinstance(value, (Refusal, tornado.web.HTTPError, StreamClosedError)):
+        """Log what nobody expected, with a stack trace, and which server is away."""
+        if isinstance(value, Refusal) and value.status >= 500:
+            logger.warning("%s: %s", self._request_summary(), value.sentence)
+        elif not isinstance(value, (Refusal, tornado.web.HTTPError, StreamClosedError)):
             logger.error("%s failed", self._request_summary(), exc_info=(typ, value, tb))
 
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:

@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 1.0
 SOCKET_SECONDS = 5
+_AWAY = (OSError, kombu.exceptions.KombuError, redis.exceptions.RedisError)
 
 
 class Workers:
@@ -47,6 +48,16 @@ class Workers:
         self._thread.shutdown(wait=False)
 
     def _ask(self) -> list[dict[str, Any]]:
+        is_kept = self._connection is not None
+        try:
+            return self._ask_once()
+        except _AWAY:
+            if not is_kept:
+                raise
+            # Redis was started anew since the last question: only a new connection tells
+            return self._ask_once()
+
+    def _ask_once(self) -> list[dict[str, Any]]:
         try:
             if self._connection is None:
                 self._connection = self._connect()
@@ -55,7 +66,7 @@ class Workers:
             # waits for more. That of a worker that was killed stays bound: then the time ends it.
             bound = self._connection.default_channel.get_table(mailbox.exchange.name)
             answers = mailbox.multi_call("board", timeout=ANSWER_SECONDS, limit=len(bound) or None)
-        except (OSError, kombu.exceptions.KombuError, redis.exceptions.RedisError):
+        except _AWAY:
             self._disconnect()
             raise
         found: dict[str, dict[str, Any]] = {}

@@ -96,6 +96,16 @@ def test_a_transaction_knows_a_server_that_went_away(away, how):
         assert cursor.fetchone() == (2,)
 
 
+def test_redis_that_was_restarted_while_nobody_asked_is_no_error(away):
+    servers, dashboard = away
+    for _ in range(3):
+        assert dashboard.get("/api/status").status == 200  # a connection is kept from here on
+        servers.redis.stop()
+        servers.redis.start()
+        time.sleep(2)  # the last answer is too old
+        assert dashboard.get("/api/status").status == 200, dashboard.log.read_text()
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_redis_away_is_said_and_listeners_go_on_where_they_were(away, how):
     servers, dashboard = away
