@@ -14,6 +14,7 @@ import pytest
 
 from backend_worker.cli.embedded import end_with_parent
 from backend_worker.library.sample import make_library
+from tests.support.fake_board import FakeBoard
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 CHROMEDRIVER = shutil.which("chromedriver")
@@ -63,11 +64,19 @@ def music(tmp_path_factory):
 
 
 @pytest.fixture(scope="package")
-def worker(servers):
+def board(tmp_path_factory):
+    """The board that the worker sees: one with a thermometer."""
+    fake = FakeBoard(tmp_path_factory.mktemp("board"))
+    fake.temperature(48)
+    return fake
+
+
+@pytest.fixture(scope="package")
+def worker(servers, board):
     """One worker for all tests of the page."""
     from tests.support import lab
 
-    with lab.running_worker(servers) as process:
+    with lab.running_worker(servers, BACKEND_WORKER_SYSTEM_ROOT=board.root) as process:
         lab.wait_for(lab.worker_is_ready, what="a ready worker")
         yield process
 
@@ -86,7 +95,7 @@ def scanned(servers, worker, music):
 class Dashboard:
     """The dashboard's process, which may be stopped and started again at the same address."""
 
-    def __init__(self, folder, music):
+    def __init__(self, folder, music, **settings):
         self.token_file = folder / "token"
         self.token_file.write_text(TOKEN)
         with socket.socket() as free:
@@ -97,6 +106,7 @@ class Dashboard:
             **os.environ,
             "BACKEND_WORKER_DASHBOARD_TOKEN_FILE": str(self.token_file),
             "BACKEND_WORKER_MUSIC_DIR": str(music),
+            **settings,
         }
         self._log = folder / "dashboard.log"
         self._process = None

@@ -22,6 +22,7 @@ from backend_worker.dashboard.sse import MOST_LISTENERS, MOST_LISTENERS_OF_ADDRE
 from backend_worker.library.sample import make_library
 from tests.support import lab
 from tests.support.dashboard import TOKEN, Answer, Dashboard, free_port
+from tests.support.flower import running_flower
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TRACKS = 60
@@ -851,6 +852,18 @@ def test_it_is_small_however_many_look(own, music):
 
 
 # ---- what is beside it
+
+
+def test_flower_is_linked_only_while_it_runs_and_only_where_it_can_be_reached(own, tmp_path):
+    with running_flower(tmp_path) as url:
+        dashboard = own(flower_url=url)
+        assert dashboard.get("/api/status").json["flower_url"] == url
+        # Flower on loopback is of no use to a phone
+        phone = dashboard.get("/api/status", Host="192.168.1.20:8337")
+        assert phone.json["flower_url"] is None
+    dashboard.stop()
+    dashboard.start()  # the answer is remembered for half a minute
+    assert dashboard.get("/api/status").json["flower_url"] is None
 
 
 def test_every_figure_of_the_grafana_dashboard_is_told(music, dashboard):
