@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 SCAN_SECONDS = 1.0
 BOARD_SECONDS = 2.0
 TOTALS_SECONDS = 5.0
+# Counting 100,000 tracks takes 0.3 s on a PC, some seconds on a Pi: not all of its time.
+TOTALS_SHARE = 0.05
 FLOWER_SECONDS = 30.0
 FLOWER_ANSWER_SECONDS = 0.5
 # Batches end in bursts; the rate is that of several.
@@ -42,10 +44,20 @@ class Remembered:
     """An answer that is asked for anew only when it is older than some seconds.
 
     Many who ask at the same moment wait for one answer.
+
+    Args:
+        seconds: how old it may be.
+        ask: gives it.
+        share: of the time that asking may take in the long run; an answer that took longer is
+            kept for longer.
     """
 
-    def __init__(self, seconds: float, ask: Callable[[], Awaitable[Any]]) -> None:
+    def __init__(
+        self, seconds: float, ask: Callable[[], Awaitable[Any]], share: float = 1.0
+    ) -> None:
         self._seconds = seconds
+        self._share = share
+        self._kept_seconds = seconds
         self._ask = ask
         self._answer: Any = None
         self._at = float("-inf")
@@ -54,9 +66,11 @@ class Remembered:
     async def get(self) -> Any:
         """Return the answer; what asking raises is raised."""
         async with self._lock:
-            if time.monotonic() - self._at >= self._seconds:
+            if time.monotonic() - self._at >= self._kept_seconds:
+                began = time.monotonic()
                 self._answer = await self._ask()
                 self._at = time.monotonic()
+                self._kept_seconds = max(self._seconds, (self._at - began) / self._share)
             return self._answer
 
 
@@ -71,7 +85,7 @@ class Watch:
         self._cpu = _Processor()
         self.workers = Remembered(BOARD_SECONDS * 0.9, self._ask_workers)
         self.queues = Remembered(BOARD_SECONDS * 0.9, lambda: services.ask(_queues))
-        self.totals = Remembered(TOTALS_SECONDS, lambda: services.ask(search.totals))
+        self.totals = Remembered(TOTALS_SECONDS, lambda: services.ask(search.totals), TOTALS_SHARE)
         self.scans = Remembered(SCAN_SECONDS * 0.9, self._ask_scans)
         self.flower_runs = Remembered(FLOWER_SECONDS, self._look_for_flower)
 

@@ -268,19 +268,21 @@ def totals() -> dict[str, int]:
     """Return how much is in the library."""
     with transaction() as cursor:
         cursor.execute(
-            "SELECT"
-            " (SELECT count(*) FROM track JOIN file USING (id) WHERE state = 'stored') AS tracks,"
-            " (SELECT count(DISTINCT album_id) FROM track JOIN file USING (id)"
-            "   WHERE state = 'stored') AS albums,"
-            " (SELECT count(DISTINCT artist_id) FROM track_artist JOIN file ON file.id = track_id"
-            "   WHERE state = 'stored' AND role = 'artist') AS artists,"
+            "WITH stored AS MATERIALIZED (SELECT track.id, album_id, duration"
+            "   FROM track JOIN file USING (id) WHERE state = 'stored'),"
+            " files AS (SELECT count(*) FILTER (WHERE state = 'failed') AS failed,"
+            "   count(*) FILTER (WHERE state = 'gone') AS gone,"
+            "   coalesce(sum(size) FILTER (WHERE state = 'stored'), 0)::bigint AS bytes FROM file)"
+            " SELECT (SELECT count(*) FROM stored) AS tracks,"
+            " (SELECT count(*) FROM (SELECT album_id FROM stored WHERE album_id IS NOT NULL"
+            "   GROUP BY album_id) AS _) AS albums,"
+            " (SELECT count(*) FROM (SELECT artist_id FROM track_artist"
+            "   JOIN stored ON id = track_id WHERE role = 'artist' GROUP BY artist_id"
+            " ) AS _) AS artists,"
             " (SELECT count(*) FROM album WHERE cover IS NOT NULL) AS covers,"
             " (SELECT count(*) FROM track_vector) AS vectors,"
-            " (SELECT count(*) FROM file WHERE state = 'failed') AS failed_files,"
-            " (SELECT count(*) FROM file WHERE state = 'gone') AS gone_files,"
-            " (SELECT coalesce(sum(duration), 0)::bigint FROM track JOIN file USING (id)"
-            "   WHERE state = 'stored') AS seconds,"
-            " (SELECT coalesce(sum(size), 0)::bigint FROM file WHERE state = 'stored') AS bytes"
+            " failed AS failed_files, gone AS gone_files,"
+            " (SELECT coalesce(sum(duration), 0)::bigint FROM stored) AS seconds, bytes FROM files"
         )
         return as_dicts(cursor)[0]
 
