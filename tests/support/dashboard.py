@@ -200,3 +200,18 @@ def free_port():
     with contextlib.closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def publish(kind="test.event", scan=None, **details):
+    """Publish an event, as the worker does."""
+    from backend_worker.progress import events
+
+    events.publish(kind, scan, **details)
+
+
+def ids(dashboard):
+    """Return an id of each sort that is there."""
+    [album] = [a for a in dashboard.get("/api/albums?limit=200").json["albums"] if a["cover"]][:1]
+    track = dashboard.get(f"/api/albums/{album['id']}").json["tracks"][0]["id"]
+    artist = dashboard.get("/api/artists?limit=1").json["artists"][0]["id"]
+    return {"albums": album["id"], "tracks": track, "artists": artist, "scans": 1}

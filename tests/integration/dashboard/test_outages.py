@@ -96,6 +96,7 @@ def test_a_transaction_knows_a_server_that_went_away(away, how):
         assert cursor.fetchone() == (2,)
 
 
+@pytest.mark.slow
 def test_redis_that_was_restarted_while_nobody_asked_is_no_error(away):
     servers, dashboard = away
     for _ in range(3):
