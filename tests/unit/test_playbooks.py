@@ -6,6 +6,7 @@ import pathlib
 import re
 
 import pytest
+import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PLAYBOOKS = sorted((ROOT / "playbooks").glob("*.yml"))
@@ -31,3 +32,21 @@ def test_variables_that_a_comment_offers_are_read(path: pathlib.Path) -> None:
     ).replace(head, "")
     for name in re.findall(r"-e (\w+)=", head):
         assert re.search(rf"\b{name}\b", read), name
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("redis://worker:s3cr3t,x@10.0.0.2:6379/0", "redis://worker:***@10.0.0.2:6379/0"),
+        ("rediss://:s3cr3t@hub/0", "rediss://:***@hub/0"),
+        ("host=hub password=s3cr3t@x,y user=worker", "host=hub password=*** user=worker"),
+        ("password='s3cr3t' user=worker", "password='***' user=worker"),
+        ('{"password": "s3cr3t", "port": 1}', '{"password": "***", "port": 1}'),
+        ("FLOWER_BASIC_AUTH=admin:s3cr3t", "FLOWER_BASIC_AUTH=***"),
+        ("BACKEND_WORKER_DASHBOARD_TOKEN: s3cr3t", "BACKEND_WORKER_DASHBOARD_TOKEN: ***"),
+        ("http://localhost:8337/api/status", "http://localhost:8337/api/status"),
+    ],
+)
+def test_a_bug_report_has_no_password(line: str, shown: str) -> None:
+    [play] = yaml.safe_load((ROOT / "playbooks" / "diagnose.yml").read_text(encoding="utf-8"))
+    assert re.sub(play["vars"]["diagnose_secrets"], r"\1\2***", line) == shown
