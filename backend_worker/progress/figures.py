@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import redis.exceptions
 
 from backend_worker.progress.connection import redis_client
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
-    import redis
+    from collections.abc import Iterable, Mapping
 
 logger = logging.getLogger(__name__)
 
 RUNNING_KEY = "backend_worker:scans:running"  # the ids of scans that have figures
 # Longer than a stop of PostgreSQL in the middle of a scan; then nobody looks any more.
 KEEP_SECONDS = 6 * 3600
+WRITE_TRIES = 30  # each in vain because another process wrote
 _RUNNING = "running"
 _COUNTS = ("found", "stored", "unchanged", "failed", "ignored", "read")
 
@@ -70,14 +72,48 @@ def write(scan_id: int, **values: str | float | bool) -> None:
         scan_id: the scan.
         **values: fields of :class:`Figures`, with absolute values.
     """
-    # only if it has none: a batch that comes late must not call back a scan that has ended
-    _write(scan_id, values, lambda pipeline: pipeline.hsetnx(_key(scan_id), "status", _RUNNING))
+    try:
+        pipeline = redis_client().pipeline(transaction=False)
+        _set(pipeline, scan_id, values)
+        pipeline.execute()
+    except Exception as error:
+        logger.debug("figures of scan %d not written: %s", scan_id, error)
+
+
+def write_stored(scan_id: int, stored: int, failed: int, **values: str | float | bool) -> None:
+    """Set figures of a running scan unless another process has told later ones.
+
+    Between a task's look at PostgreSQL and its word to Redis others store their batches.
+    Never raises; see :func:`write`.
+    """
+    key = _key(scan_id)
+    fields = {"stored": stored, "failed": failed, **values}
+    try:
+        with redis_client().pipeline() as pipeline:
+            for _ in range(WRITE_TRIES):
+                pipeline.watch(key)
+                before = pipeline.hmget(key, "stored", "failed")
+                if sum(int(count or 0) for count in before) > stored + failed:
+                    return
+                pipeline.multi()
+                _set(pipeline, scan_id, fields)
+                with suppress(redis.exceptions.WatchError):  # another was faster
+                    pipeline.execute()
+                    return
+    except Exception as error:
+        logger.debug("figures of scan %d not written: %s", scan_id, error)
 
 
 def begin(scan_id: int, root: str) -> None:
     """Start a scan's figures, or start them anew where its walk begins once more."""
-    values = {"root": root, "folder": root, "started": time.time(), "walk_ended": False}
-    _write(scan_id, values, lambda pipeline: pipeline.hset(_key(scan_id), "status", _RUNNING))
+    write(
+        scan_id,
+        status=_RUNNING,
+        root=root,
+        folder=root,
+        started=time.time(),
+        walk_ended=False,
+    )
 
 
 def add_read(scan_id: int, files: int) -> None:
@@ -140,21 +176,15 @@ def of(scan_ids: Iterable[str], client: redis.Redis) -> list[Figures]:
     return [_figures(scan_id, found[scan_id]) for scan_id in ids if scan_id not in ended]
 
 
-def _write(
-    scan_id: int,
-    values: Mapping[str, str | float | bool],
-    set_status: Callable[[redis.client.Pipeline], object],
+def _set(
+    pipeline: redis.client.Pipeline, scan_id: int, values: Mapping[str, str | float | bool]
 ) -> None:
     fields = {name: _as_text(value) for name, value in values.items()}
-    try:
-        pipeline = redis_client().pipeline(transaction=False)
-        pipeline.hset(_key(scan_id), mapping=fields)
-        set_status(pipeline)
-        pipeline.expire(_key(scan_id), KEEP_SECONDS)
-        pipeline.sadd(RUNNING_KEY, scan_id)
-        pipeline.execute()
-    except Exception as error:
-        logger.debug("figures of scan %d not written: %s", scan_id, error)
+    pipeline.hset(_key(scan_id), mapping=fields)
+    # only if it has none: a batch that comes late must not call back a scan that has ended
+    pipeline.hsetnx(_key(scan_id), "status", _RUNNING)
+    pipeline.expire(_key(scan_id), KEEP_SECONDS)
+    pipeline.sadd(RUNNING_KEY, scan_id)
 
 
 def _key(scan_id: int) -> str:

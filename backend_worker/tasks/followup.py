@@ -52,8 +52,6 @@ def _tell_figures(scan_id: int) -> None:
     values = {
         "root": status.root,
         "started": status.started_at.timestamp(),
-        "stored": status.stored,
-        "failed": status.failed,
     }
     if status.walk_ended:
         # until then the walk itself knows these better: it records them now and then
@@ -63,7 +61,7 @@ def _tell_figures(scan_id: int) -> None:
             "unchanged": status.unchanged,
             "ignored": status.ignored,
         }
-    figures.write(scan_id, **values)
+    figures.write_stored(scan_id, status.stored, status.failed, **values)
 
 
 def follow_up(scan_id: int) -> None:

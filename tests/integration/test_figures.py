@@ -1,5 +1,7 @@
 """The figures of running scans in a real Redis."""
 
+import threading
+
 import pytest
 import redis
 from redis.backoff import NoBackoff
@@ -30,6 +32,32 @@ def test_batch_that_comes_late_does_not_call_back_a_scan_that_has_ended(library)
     figures.add_read(7, 5)
     assert figures.running() == []
     assert redis_client().smembers(figures.RUNNING_KEY) == set()
+
+
+def test_figures_that_come_late_are_not_written(library):
+    """Of two processes that store a batch each, the first to look may be the last to tell."""
+    figures.begin(7, "/music")
+    figures.write_stored(7, 36, 2, root="/music")
+    figures.write_stored(7, 26, 3, root="/music")
+    [scan] = figures.running()
+    assert (scan.stored, scan.failed) == (36, 2)
+    figures.write_stored(7, 36, 4, root="/music")
+    assert figures.running()[0].failed == 4
+
+
+def test_the_highest_of_figures_that_are_written_at_once_remains(library):
+    figures.begin(7, "/music")
+
+    def write(start):
+        for stored in range(start, 200, 4):
+            figures.write_stored(7, stored, 0)
+
+    threads = [threading.Thread(target=write, args=(start,)) for start in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert figures.running()[0].stored == 199
 
 
 def test_scan_is_there_again_after_redis_lost_everything(library):
