@@ -133,7 +133,7 @@ def retry_failed() -> dict[str, Any]:
 
 @app.task(name="maintenance.analyze", base=MaintenanceTask)
 def analyze() -> dict[str, Any]:
-    """Refresh the planner's statistics."""
+    """Clear away dead rows and refresh the planner's statistics."""
     maintenance.analyze()
     return maintenance.database_facts()
 

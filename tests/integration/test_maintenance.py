@@ -317,10 +317,9 @@ def test_statistics_count_the_library(library, run, music):
     assert answer["postgresql"].split(".")[0].isdecimal()
 
 
-def test_analyze_refreshes_the_planner_s_statistics(library, run):
-    query = "SELECT analyze_count FROM pg_stat_user_tables WHERE relname = 'track'"
-    [(before,)] = library.rows(query)
+def test_analyze_clears_away_and_refreshes_the_planner_s_statistics(library, run):
+    query = "SELECT analyze_count, vacuum_count FROM pg_stat_user_tables WHERE relname = 'track'"
+    [before] = library.rows(query)
     assert run("analyze")["database_bytes"] > 0
-    lab.wait_for(
-        lambda: library.rows(query) == [(before + 1,)], 10, "a count that PostgreSQL keeps"
-    )
+    after = tuple(count + 1 for count in before)
+    lab.wait_for(lambda: library.rows(query) == [after], 10, "counts that PostgreSQL keeps")
