@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import signal
+import threading
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -46,11 +48,27 @@ def top(args: argparse.Namespace) -> Exit:
 
 
 def _print_lines(source: Source, args: argparse.Namespace) -> Exit:
-    while True:
-        output.print_json_line(source.look())
-        if args.once:
-            return Exit.OK
-        time.sleep(args.interval)
+    output.print_json_line(source.look())
+    if not args.once:
+        left = _left_by_ctrl_c()
+        while not left.wait(args.interval):
+            output.print_json_line(source.look())
+    return Exit.OK
+
+
+def _left_by_ctrl_c() -> threading.Event:
+    """Return what the first Ctrl-C sets; the second interrupts at once.
+
+    An exception that comes while Celery disposes of an answer, in a ``__del__``, is lost.
+    """
+    left = threading.Event()
+
+    def leave(number: int, _frame: object) -> None:
+        left.set()
+        signal.signal(number, signal.default_int_handler)
+
+    signal.signal(signal.SIGINT, leave)
+    return left
 
 
 def _show(source: Source, args: argparse.Namespace) -> Exit:
@@ -61,10 +79,12 @@ def _show(source: Source, args: argparse.Namespace) -> Exit:
     if args.once:
         console.print(render(source.look()))
         return Exit.OK
+    left = _left_by_ctrl_c()
     with Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
-        while True:
+        live.update(render(source.look()), refresh=True)
+        while not left.wait(args.interval):
             live.update(render(source.look()), refresh=True)
-            time.sleep(args.interval)
+    return Exit.OK
 
 
 class Source:
