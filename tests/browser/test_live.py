@@ -16,7 +16,7 @@ from tests.browser.conftest import TOKEN
 from tests.support import lab
 
 pytestmark = pytest.mark.slow
-COPIES = 12  # of the library: a scan that takes some seconds
+COPIES = 60  # of the library: a scan that takes some seconds
 FIGURE = re.compile(r"[\d,]+")
 
 OTHERS_IN_TRANSACTIONS = (
