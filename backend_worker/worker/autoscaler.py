@@ -101,7 +101,7 @@ class LibraryAutoscaler(Autoscaler):
                 self.keepalive,
             )
 
-    def update(self, max: int | None = None, min: int | None = None) -> tuple[int, int]:  # noqa: A002
+    def update(self, max: int | None = None, min: int | None = None) -> tuple[int, int]:  # noqa: A002 - so Celery calls them
         """Set other limits, as the remote control command ``autoscale`` does.
 
         Raises:

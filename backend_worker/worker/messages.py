@@ -25,6 +25,7 @@ from celery.worker.consumer import Consumer
 from kombu.exceptions import SerializationError, SerializerNotInstalled
 from kombu.transport import redis as redis_transport
 from kombu.transport import virtual
+from kombu.utils.json import dumps
 
 from backend_worker.tasks.base import LONGEST_RETRY_SECONDS
 from backend_worker.worker.recovery import RememberingQoS, let_go
@@ -109,6 +110,18 @@ class TolerantChannel(redis_transport.Channel):
         declared its own, and a Redis of the earlier system may know other names.
         """
         return list(super()._lookup(exchange, routing_key, default)) or [routing_key]
+
+    def _do_restore_message(
+        self, payload: Any, exchange: str, routing_key: str, pipe: Any, leftmost: bool = False
+    ) -> None:
+        super()._do_restore_message(payload, exchange, routing_key, pipe, leftmost)
+        priority = self._get_message_priority(payload, reverse=False)
+        for queue in self._lookup(exchange, routing_key):
+            RememberingQoS.remember_given_back(
+                payload["properties"]["delivery_tag"],
+                self._q_for_pri(queue, priority),
+                dumps(payload),  # as it was put there: marked as redelivered
+            )
 
     def _brpop_read(self, **options: Any) -> Any:
         try:

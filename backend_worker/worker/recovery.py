@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import logging
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import redis.exceptions
@@ -37,6 +37,10 @@ PING_SECONDS = 1.0
 RETRY_SECONDS = 2.0
 # Between two looks for what is left of a scan, while there is nothing to do.
 LOOK_SECONDS = 20.0
+# For so long it is remembered what was given back, and of so many messages.
+DOUBT_SECONDS = 10.0
+MOST_GIVEN_BACK = 200
+LOOKED_AT = 1000  # messages at each end of a list
 _SCANNING = {"scan", "extract", "batch", "insert"}
 _AWAY = (OperationalError, redis.exceptions.RedisError, OSError)
 
@@ -86,10 +90,18 @@ class RememberingQoS(redis_transport.QoS):
     taken: ClassVar[set[str]] = set()  # delivery tags, of all connections that this worker had
     # Messages that Redis handed out just before it went away, which only this worker has now.
     unrecorded: ClassVar[dict[str, str]] = {}
+    # The same, with the list that each was in: the connection was lost before they were read.
+    unread: ClassVar[list[tuple[bytes, bytes]]] = []
+    # What this worker has given back, by delivery tag: when (monotonic seconds), list, text.
+    given_back: ClassVar[dict[str, tuple[float, str, str]]] = {}
+    # That of it which Redis may have handed out as it ended, without anybody hearing of it.
+    doubtful: ClassVar[dict[str, tuple[str, str]]] = {}
 
     def append(self, message: Any, delivery_tag: str) -> None:
         """Record that a message was taken."""
         self.taken.add(delivery_tag)
+        self.given_back.pop(delivery_tag, None)
+        self.doubtful.pop(delivery_tag, None)
         try:
             super().append(message, delivery_tag)
         except redis.exceptions.ResponseError:
@@ -103,20 +115,53 @@ class RememberingQoS(redis_transport.QoS):
             )
             raise
 
-    def record_again(self) -> None:
-        """Record what Redis could not, now that it is back; kombu would have lost it.
+    @classmethod
+    def remember_given_back(cls, delivery_tag: str, key: str, text: str) -> None:
+        """Remember for a while that a message was put back into a list."""
+        cls.given_back[delivery_tag] = (time.monotonic(), key, text)
+        while len(cls.given_back) > MOST_GIVEN_BACK:
+            del cls.given_back[next(iter(cls.given_back))]
 
-        Should Redis have lost its last second, the message is in its queue as well: it is done
+    @classmethod
+    def doubt(cls) -> None:
+        """Take note that Redis went: what was given back just before may be lost.
+
+        Redis that is told to end hands out a message, writes that to its log, and exits before
+        it writes the answer.
+        """
+        now = time.monotonic()
+        cls.doubtful.update(
+            (tag, (key, text))
+            for tag, (when, key, text) in cls.given_back.items()
+            if now - when < DOUBT_SECONDS
+        )
+        cls.given_back.clear()
+
+    def record_again(self) -> None:
+        """Give back or record what was on its way when Redis went; kombu would have lost it.
+
+        Should Redis have lost its last second, a message may be in its queue as well: it is done
         twice then, which does no harm.
         """
-        if not self.unrecorded:
-            return
-        with self.pipe_or_acquire() as pipe:
-            for tag, entry in self.unrecorded.items():
-                pipe.zadd(self.unacked_index_key, {tag: time.time()})
-                pipe.hset(self.unacked_key, tag, entry)
-            pipe.execute()
+        with self.channel.conn_or_acquire() as client:
+            lost = [entry for tag, entry in self.doubtful.items() if self._is_lost(client, tag)]
+            with client.pipeline() as pipe:
+                for key, text in [*self.unread, *lost]:
+                    pipe.rpush(key, text)  # it is handed out next
+                for tag, entry in self.unrecorded.items():
+                    pipe.zadd(self.unacked_index_key, {tag: time.time()})
+                    pipe.hset(self.unacked_key, tag, entry)
+                pipe.execute()
+        self.unread.clear()
+        self.doubtful.clear()
         self.unrecorded.clear()
+
+    def _is_lost(self, client: redis.Redis, tag: str) -> bool:
+        if client.hexists(self.unacked_key, tag):
+            return False
+        key, text = self.doubtful[tag]
+        # near one of the ends: it was put there seconds before Redis went
+        return all(client.lpos(key, text, rank=rank, maxlen=LOOKED_AT) is None for rank in (1, -1))
 
     def ack(self, delivery_tag: str) -> None:
         """Remove a message that is dealt with."""
@@ -152,12 +197,32 @@ def let_go(connection: kombu.Connection, hub: Hub) -> None:
     Its channels are kept to give back at the worker's end what was taken: that is given back
     after the reconnect, and may be done long since. And the event loop goes on asking it.
     """
+    RememberingQoS.doubt()
     for channel in connection.transport.channels:
+        RememberingQoS.unread += _last_answer(channel)
         if channel._qos is not None:
             channel._qos._on_collect.cancel()
     hub.on_tick.difference_update(
         [ask for ask in hub.on_tick if ask.__module__ == redis_transport.__name__]
     )
+
+
+def _last_answer(channel: Any) -> list[tuple[bytes, bytes]]:
+    """Return the message that Redis handed out on a lost connection and that nobody has read.
+
+    When the loss shows on another connection first, the answer of this one lies in its socket;
+    kombu takes note of it while it closes the channel, when it cannot tell Redis any more.
+    """
+    polled = channel._in_poll
+    if not polled or polled._sock is None:
+        return []
+    with suppress(redis.exceptions.RedisError, OSError):
+        if polled.can_read():
+            answer = polled.read_response()
+            channel._in_poll = None  # kombu would wait for another
+            if isinstance(answer, list) and len(answer) == 2:
+                return [(answer[0], answer[1])]
+    return []
 
 
 class GiveBackAfterReconnect(bootsteps.StartStopStep):

@@ -19,7 +19,9 @@ from backend_worker.worker.pool import STUCK_SECONDS
 from backend_worker.worker.recovery import (
     LOOK_SECONDS,
     GiveBackAfterReconnect,
+    RememberingQoS,
     give_back_orphans,
+    let_go,
 )
 from tests.support.disturbance import children, kill
 from tests.support.lab import wait_for
@@ -51,6 +53,19 @@ def naps(redis_server, tmp_path):
     naps = Naps(redis_server, tmp_path)
     naps.redis.flushall()
     return naps
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered():
+    """What a worker remembers of its messages; here several tests are one."""
+    for memory in (
+        RememberingQoS.taken,
+        RememberingQoS.unrecorded,
+        RememberingQoS.unread,
+        RememberingQoS.given_back,
+        RememberingQoS.doubtful,
+    ):
+        memory.clear()
 
 
 def test_taken_messages_would_wait_for_hours():
@@ -276,6 +291,60 @@ def test_message_is_not_lost_when_redis_goes_just_after_it_has_handed_it_out(
         GiveBackAfterReconnect(consumer).start(consumer)
         assert not naps.taken()
         assert connection.default_channel.basic_get(QUEUE).headers["id"] == task
+        naps.redis.flushall()
+
+
+def test_message_is_not_lost_that_redis_had_handed_out_and_nobody_had_read(
+    naps, redis_server, monkeypatch
+):
+    """Another connection may show first that Redis is away."""
+    monkeypatch.setattr(redis_transport.Transport, "Channel", TolerantChannel)
+    with naps.app.connection_for_read() as connection:
+        channel = connection.default_channel
+        channel.basic_consume(QUEUE, no_ack=False, callback=lambda message: None, consumer_tag="1")
+        connection.transport.cycle._register_BRPOP(channel)
+        [task] = naps.send(1, seconds=0)
+        wait_for(lambda: not naps.waiting(), what="a message that was handed out")
+        redis_server.stop()
+        let_go(connection, Bunch(on_tick=set()))
+        [(key, _)] = RememberingQoS.unread
+        assert key == QUEUE.encode()
+    assert not RememberingQoS.unrecorded, "it would be given back twice"
+    redis_server.start()
+    assert not naps.waiting()
+    assert not naps.taken()
+    with naps.app.connection_for_read() as connection:
+        consumer = Bunch(restart_count=1, connection=connection, app=naps.app)
+        GiveBackAfterReconnect(consumer).start(consumer)
+        assert connection.default_channel.basic_get(QUEUE).headers["id"] == task
+        naps.redis.flushall()
+
+
+@pytest.mark.parametrize("handed_out", [True, False])
+def test_message_that_was_given_back_just_before_redis_went_is_there_once(
+    naps, redis_server, monkeypatch, handed_out
+):
+    """Redis may have handed it out as it ended, and exited before it sent the answer."""
+    monkeypatch.setattr(redis_transport.Transport, "Channel", TolerantChannel)
+    others = naps.send(2, seconds=0)
+    [task] = naps.send(1, seconds=0)
+    with naps.app.connection_for_read() as connection:
+        channel = connection.default_channel
+        messages = [channel.basic_get(QUEUE) for _ in range(3)]
+        [message] = [message for message in messages if message.headers["id"] == task]
+        message.reject(requeue=True)
+        assert naps.waiting() == 1
+        if handed_out:
+            naps.redis.rpop(QUEUE)
+        let_go(connection, Bunch(on_tick=set()))
+        channel.do_restore = False
+    restart(redis_server)
+    with naps.app.connection_for_read() as connection:
+        consumer = Bunch(restart_count=1, connection=connection, app=naps.app)
+        GiveBackAfterReconnect(consumer).start(consumer)
+        channel = connection.default_channel
+        found = [channel.basic_get(QUEUE).headers["id"] for _ in range(naps.waiting())]
+        assert [found.count(sent) for sent in (task, *others)] == [1, 1, 1]
         naps.redis.flushall()
 
 
