@@ -224,7 +224,7 @@ class EmbeddedPostgres(_Server):
             "--username=library",
             "--no-instructions",
         ]
-        result = subprocess.run(command, capture_output=True, check=False)  # noqa: S603
+        result = subprocess.run(command, capture_output=True, check=False)  # noqa: S603 - our own words
         if result.returncode != 0:
             words = (result.stderr or result.stdout).decode(errors="replace").strip()
             raise EmbeddedServerError(f"initdb failed: {words}")
@@ -283,7 +283,7 @@ def _as_other_user(folder: Path) -> Sequence[str]:
 
 def _runs(command: Sequence[str]) -> bool:
     try:
-        return subprocess.run(command, capture_output=True, check=False).returncode == 0  # noqa: S603
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0  # noqa: S603 - our own words
     except FileNotFoundError:
         return False
 

@@ -68,9 +68,9 @@ def _questions() -> dict[str, float]:
 
     chance = random.Random(1)  # the same questions each time
     tracks = list(_some_tracks(chance))
-    similar = [_milliseconds(lambda: search.similar(track["id"])) for track in tracks]  # noqa: B023
+    similar = [_milliseconds(lambda: search.similar(track["id"])) for track in tracks]  # noqa: B023 - called at once
     words = [_words(track, number) for number, track in enumerate(tracks)]
-    searched = [_milliseconds(lambda: search.search(text)) for text in words]  # noqa: B023
+    searched = [_milliseconds(lambda: search.search(text)) for text in words]  # noqa: B023 - called at once
     return {
         "similar_milliseconds": statistics.median(similar),
         "similar_p99_milliseconds": statistics.quantiles(similar, n=100)[-1],

@@ -39,7 +39,7 @@ def pytest_collection_modifyitems(items):
 
 def _has_selenium():
     try:
-        import selenium  # noqa: F401
+        import selenium  # noqa: F401 - only whether it can be
     except ImportError:
         return False
     return True

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 # WebPImagePlugin registers its format; Pillow would import all of its fifty otherwise.
-from PIL import Image, ImageOps, UnidentifiedImageError, WebPImagePlugin  # noqa: F401
+from PIL import Image, ImageOps, UnidentifiedImageError, WebPImagePlugin  # noqa: F401 - as said
 
 from backend_worker.library.artwork import MAX_PICTURE_BYTES, THUMBNAIL_SIZES
 
