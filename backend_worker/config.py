@@ -66,6 +66,11 @@ class Config:
         5.0, "a file written less than this long ago is left for the next scan", low=0, high=86400
     )
     batch_size: int = _setting(250, "files that one extract task reads", low=1, high=1000)
+    store_where_read: bool = _setting(
+        True,
+        "group and store files in the process that reads them; else what was read goes through"
+        " the queues batch and insert",
+    )
     vector_batch_size: int = _setting(
         10_000,
         "tracks that wait for their similarity vectors before a scan has them made; the rest when"

@@ -92,6 +92,7 @@ class Lab:
 
     def start_nine(self) -> None:
         """Start nine workers as ``celery worker`` starts, and wait until all are ready."""
+        os.environ["BACKEND_WORKER_STORE_WHERE_READ"] = "no"  # each its step, as they did
         celery = [sys.executable, "-m", "celery", "-A", "backend_worker.celery_app", "worker"]
         self._start(
             {

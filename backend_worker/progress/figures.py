@@ -26,7 +26,7 @@ RUNNING_KEY = "backend_worker:scans:running"  # the ids of scans that have figur
 KEEP_SECONDS = 6 * 3600
 WRITE_TRIES = 30  # each in vain because another process wrote
 _RUNNING = "running"
-_COUNTS = ("found", "stored", "unchanged", "failed", "ignored", "read")
+_COUNTS = ("found", "stored", "unchanged", "failed", "ignored")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,6 @@ class Figures:
     started: float = 0.0  # seconds since 1970
     walk_ended: bool = False
     found: int = 0
-    read: int = 0  # by extraction; batches that were read twice count twice
     stored: int = 0
     unchanged: int = 0
     failed: int = 0
@@ -114,17 +113,6 @@ def begin(scan_id: int, root: str) -> None:
         started=time.time(),
         walk_ended=False,
     )
-
-
-def add_read(scan_id: int, files: int) -> None:
-    """Add to the number of files that extraction has read."""
-    try:
-        pipeline = redis_client().pipeline(transaction=False)
-        pipeline.hincrby(_key(scan_id), "read", files)
-        pipeline.expire(_key(scan_id), KEEP_SECONDS)
-        pipeline.execute()
-    except Exception as error:
-        logger.debug("count of read files not updated: %s", error)
 
 
 def end(scan_id: int, status: str) -> None:

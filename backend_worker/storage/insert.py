@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import psycopg2.extensions
 
-    from backend_worker.library.model import EntityBatch, FailedFile, TrackEntity
+    from backend_worker.library.model import EntityBatch, FailedFile
 
 INSERT_LOCK = 7_203_413
 
@@ -69,16 +69,12 @@ def insert_batch(
         psycopg2.Error: nothing was stored; errors in ``RETRYABLE`` are worth another try.
     """
     with transaction() as cursor:
+        stage(cursor, entities, failures)  # this connection's own tables: nobody waits for them
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", (INSERT_LOCK,))
         state, scan_id = _claim(cursor, batch_id, len(entities.tracks) + len(failures) + ignored)
         if state != "pending":
-            return InsertResult(
-                scan_id=scan_id,
-                done_before=state in {"done", "split"},
-                cancelled=state == "cancelled",
-                track_ids=_ids_of(cursor, entities.tracks) if state == "done" else [],
-            )
-        stage(cursor, entities, failures)
+            paths = [os.fsencode(track.record["path"]) for track in entities.tracks]
+            return _before(cursor, state, scan_id, paths)
         moved = _move(cursor, scan_id, still_exists)
         _upsert_files(cursor, scan_id)
         merge.upsert_artists(cursor)
@@ -102,6 +98,19 @@ def insert_batch(
         return result
 
 
+def stored_before(batch_id: str, paths: Sequence[bytes]) -> InsertResult:
+    """Return what :func:`insert_batch` returns of a batch that is recorded and not pending.
+
+    Args:
+        batch_id: the batch.
+        paths: its files.
+    """
+    with transaction() as cursor:
+        cursor.execute("SELECT state, scan_id FROM scan_batch WHERE id = %s", (batch_id,))
+        state, scan_id = cursor.fetchone()
+        return _before(cursor, state, scan_id, paths)
+
+
 def _claim(cursor: psycopg2.extensions.cursor, batch_id: str, files: int) -> tuple[str, int | None]:
     cursor.execute(
         "INSERT INTO scan_batch (id, files) VALUES (%s, %s) ON CONFLICT DO NOTHING",
@@ -111,10 +120,19 @@ def _claim(cursor: psycopg2.extensions.cursor, batch_id: str, files: int) -> tup
     return cursor.fetchone()
 
 
-def _ids_of(cursor: psycopg2.extensions.cursor, tracks: Sequence[TrackEntity]) -> list[int]:
-    paths = [os.fsencode(track.record["path"]) for track in tracks]
-    cursor.execute("SELECT id FROM file WHERE path = ANY(%s) AND state = 'stored'", (paths,))
-    return [row[0] for row in cursor]
+def _before(
+    cursor: psycopg2.extensions.cursor, state: str, scan_id: int | None, paths: Sequence[bytes]
+) -> InsertResult:
+    """Return the result of a batch that was dealt with before."""
+    result = InsertResult(
+        scan_id=scan_id, done_before=state in {"done", "split"}, cancelled=state == "cancelled"
+    )
+    if state == "done":
+        cursor.execute(
+            "SELECT id FROM file WHERE path = ANY(%s) AND state = 'stored'", (list(paths),)
+        )
+        result.track_ids = [row[0] for row in cursor]
+    return result
 
 
 def _move(

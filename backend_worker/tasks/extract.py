@@ -1,4 +1,8 @@
-"""Queue ``extract``: read tags, audio properties and embedded pictures of a batch of files."""
+"""Queue ``extract``: read tags, audio properties and embedded pictures of a batch of files.
+
+What was read is grouped and stored in the same process, unless the setting ``store_where_read``
+sends it on through the queues ``batch`` and ``insert``.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +15,16 @@ from typing import TYPE_CHECKING, Any
 from backend_worker.celery_app import app
 from backend_worker.config import get_config
 from backend_worker.library.artwork.store import CoverStore
+from backend_worker.library.grouping import group
 from backend_worker.library.model import FailedFile, TrackRecord
 from backend_worker.library.tags import FileOutOfReachError, UnreadableFile, read_track
 from backend_worker.library.walk import LONGEST_PATH
-from backend_worker.progress import figures
 from backend_worker.storage import batches
 from backend_worker.storage.maintenance import READ_AGAIN
 from backend_worker.tasks.arguments import as_paths
 from backend_worker.tasks.base import BatchTask, send
 from backend_worker.tasks.delivery import counted_delivery
+from backend_worker.tasks.insert import follow_again, store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -33,7 +38,7 @@ class _ReadingTookTooLongError(Exception):
 
 @app.task(name="metadata.extract_batch", base=BatchTask)
 def extract_batch(file_paths: Sequence[str], batch_id: str | int | None = None) -> None:
-    """Read the files and send what they hold to the ``batch`` queue.
+    """Read the files, group and store what they hold.
 
     Args:
         file_paths: paths as text (surrogateescape for bytes that are not UTF-8).
@@ -48,8 +53,10 @@ def extract_batch(file_paths: Sequence[str], batch_id: str | int | None = None) 
         state = batches.adopt_batch(batch_id, paths)
     if state != "pending":
         logger.debug("batch %s is %s: nothing to read", batch_id, state)
-        if state == "split":
-            # its process may have died before it sent them
+        # its process may have died before it sent what follows
+        if state == "done":
+            follow_again(batch_id, paths)
+        elif state == "split":
             _send_batches(batches.pending_halves(batch_id))
         scan_id = scan_of(batch_id)
         if scan_id is not None:
@@ -63,21 +70,26 @@ def extract_batch(file_paths: Sequence[str], batch_id: str | int | None = None) 
 
 
 def _read_batch(batch_id: str, file_paths: Sequence[str]) -> None:
-    tracks, failures, ignored = read_files(file_paths)
-    send(
-        "batch.process_entities",
-        [
-            {
-                "tracks": [track.to_message() for track in tracks],
-                "failures": [failure.to_message() for failure in failures],
-                "ignored": ignored,
-            },
-            batch_id,
-        ],
-    )
-    scan_id = scan_of(batch_id)
-    if scan_id is not None:
-        figures.add_read(scan_id, len(file_paths))
+    _hand_on(batch_id, *read_files(file_paths))
+
+
+def _hand_on(
+    batch_id: str, tracks: Sequence[TrackRecord], failures: Sequence[FailedFile], ignored: int
+) -> None:
+    """Group and store what was read, here or by way of the queues ``batch`` and ``insert``.
+
+    Through the queues each track is written as JSON, compressed, kept and logged by Redis and
+    read again twice, which costs as much as grouping and storing it.
+    """
+    if get_config().store_where_read:
+        store(batch_id, group(tracks), failures, ignored)
+        return
+    message = {
+        "tracks": [track.to_message() for track in tracks],
+        "failures": [failure.to_message() for failure in failures],
+        "ignored": ignored,
+    }
+    send("batch.process_entities", [message, batch_id])
 
 
 def read_files(file_paths: Sequence[str]) -> tuple[list[TrackRecord], list[FailedFile], int]:
@@ -170,12 +182,7 @@ def _isolate(batch_id: str, file_paths: Sequence[str]) -> None:
             continue
         reason = "its reader crashed each time; the file is probably damaged"
         failures.append(FailedFile(path, status.st_size, status.st_mtime_ns, reason))
-    message = {
-        "tracks": [],
-        "failures": [failure.to_message() for failure in failures],
-        "ignored": len(file_paths) - len(failures),
-    }
-    send("batch.process_entities", [message, batch_id])
+    _hand_on(batch_id, [], failures, len(file_paths) - len(failures))
 
 
 def _send_batches(batches: Iterable[tuple[str, list[bytes]]]) -> None:

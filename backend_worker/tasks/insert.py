@@ -10,7 +10,7 @@ from backend_worker.celery_app import app
 from backend_worker.library.model import EntityBatch, FailedFile
 from backend_worker.progress import events
 from backend_worker.storage import scans
-from backend_worker.storage.insert import InsertResult, insert_batch
+from backend_worker.storage.insert import InsertResult, insert_batch, stored_before
 from backend_worker.tasks.arguments import ArgumentError
 from backend_worker.tasks.base import BatchTask, send
 from backend_worker.tasks.followup import end_scan_if_done, follow_up
@@ -58,14 +58,36 @@ def direct_batch(insertion_data: dict[str, Any]) -> None:
         send("batch.process_entities", [tracks, batch_id])
         return
     failures = [FailedFile.from_message(item) for item in insertion_data.get("failures", [])]
-    result = insert_batch(
-        batch_id,
-        EntityBatch.from_message(insertion_data),
-        failures,
-        int(insertion_data.get("ignored", 0)),
-    )
+    entities = EntityBatch.from_message(insertion_data)
+    store(batch_id, entities, failures, int(insertion_data.get("ignored", 0)))
+
+
+def store(
+    batch_id: str, entities: EntityBatch, failures: Sequence[FailedFile], ignored: int
+) -> None:
+    """Store a grouped batch, then send what follows it.
+
+    Args:
+        batch_id: the batch as recorded; an unknown one is recorded.
+        entities: artists, albums and tracks.
+        failures: files that could not be read.
+        ignored: number of files that are left for the next scan.
+
+    Raises:
+        psycopg2.Error: nothing was stored.
+    """
+    result = insert_batch(batch_id, entities, failures, ignored)
     if result.cancelled:
         logger.debug("batch %s was cancelled: not stored", batch_id)
+    _follow(batch_id, result, failures)
+
+
+def follow_again(batch_id: str, paths: Sequence[bytes]) -> None:
+    """Send once more what follows a batch that is stored; its process may have died before."""
+    _follow(batch_id, stored_before(batch_id, paths), [])
+
+
+def _follow(batch_id: str, result: InsertResult, failures: Sequence[FailedFile]) -> None:
     # Also when it was stored before: the process may have died before it sent this.
     if result.track_ids:
         # the end of its scan has vectors made, if there is one: its albums are whole only then

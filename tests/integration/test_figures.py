@@ -29,7 +29,6 @@ def test_batch_that_comes_late_does_not_call_back_a_scan_that_has_ended(library)
     figures.begin(7, "/music")
     figures.end(7, "completed")
     figures.write(7, stored=80)
-    figures.add_read(7, 5)
     assert figures.running() == []
     assert redis_client().smembers(figures.RUNNING_KEY) == set()
 
@@ -80,7 +79,6 @@ def test_nothing_is_raised_while_redis_is_away(monkeypatch, tmp_path):
     monkeypatch.setattr(figures, "redis_client", lambda: nobody)
     figures.begin(7, "/music")
     figures.write(7, stored=1)
-    figures.add_read(7, 1)
     figures.end(7, "completed")
 
 
@@ -102,8 +100,6 @@ def test_tasks_tell_figures_that_add_up_and_end_with_the_scan(library, servers, 
 
         library.wait_for(ended, what="end of the scan")
         assert figures.running() == []
-        read = figures.get(scan_id).read
-    assert read == scans.get(scan_id).found
     assert any(scan.folder.startswith(root) for scan in seen)
     stored = [scan.stored for scan in seen]
     assert stored == sorted(stored), "it never goes back"

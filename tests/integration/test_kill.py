@@ -52,8 +52,9 @@ def interrupted_scan(root):
     return scan_id
 
 
-def test_killed_processes_lose_nothing(library, servers, sample, undisturbed):
-    with started(servers) as worker:
+@pytest.mark.parametrize("where_read", ["yes", "no"])
+def test_killed_processes_lose_nothing(library, servers, sample, undisturbed, where_read):
+    with started(servers, BACKEND_WORKER_STORE_WHERE_READ=where_read) as worker:
         library.wait_for(library.worker_is_ready, what="a ready worker")
         scan_id = interrupted_scan(sample)
         wait_for_walk(scan_id)
@@ -65,7 +66,11 @@ def test_killed_processes_lose_nothing(library, servers, sample, undisturbed):
         assert worker.poll() is None
         # one died between the end of the scan and what follows; its batch is delivered again
         library.rows("UPDATE scan SET followed_up = false RETURNING id")
-        app.send_task("insert.direct_batch", [{"batch_id": f"scan-{scan_id}-5"}])
+        batch_id = f"scan-{scan_id}-5"
+        if where_read == "yes":
+            app.send_task("metadata.extract_batch", [ordinary_files(sample)[:1], batch_id])
+        else:
+            app.send_task("insert.direct_batch", [{"batch_id": batch_id}])
         library.wait_for(lambda: not scans.not_followed_up(), what="what follows a scan")
 
 
@@ -120,12 +125,13 @@ def what_followed_extraction():
 
 @pytest.mark.parametrize("lost", [everything, what_followed_extraction])
 def test_scan_goes_on_when_redis_has_lost(library, servers, sample, undisturbed, lost):
-    with started(servers) as worker:
+    through_queues = {"BACKEND_WORKER_STORE_WHERE_READ": "no"}
+    with started(servers, **through_queues) as worker:
         scan_id = start_scan(sample)
         wait_for_stored(scan_id, 0.3)
         kill_all(worker, servers)
     lost()
-    with started(servers):
+    with started(servers, **through_queues):
         check(scan_id, undisturbed)
 
 
