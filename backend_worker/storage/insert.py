@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from psycopg2.extras import execute_values
 
 from backend_worker.storage import entities as merge
+from backend_worker.storage import statistics
 from backend_worker.storage.connection import transaction
 from backend_worker.storage.staging import stage
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from backend_worker.library.model import EntityBatch, FailedFile
 
 INSERT_LOCK = 7_203_413
+# The planner's statistics are refreshed whenever the table of tracks has grown so many times.
+GROWTH = 4
 
 
 @dataclass(slots=True)
@@ -68,6 +71,19 @@ def insert_batch(
     Raises:
         psycopg2.Error: nothing was stored; errors in ``RETRYABLE`` are worth another try.
     """
+    result = _insert(batch_id, entities, failures, ignored, still_exists)
+    if result.stored:
+        statistics.refresh(growth=GROWTH)
+    return result
+
+
+def _insert(
+    batch_id: str,
+    entities: EntityBatch,
+    failures: Sequence[FailedFile],
+    ignored: int,
+    still_exists: Callable[[bytes], bool],
+) -> InsertResult:
     with transaction() as cursor:
         stage(cursor, entities, failures)  # this connection's own tables: nobody waits for them
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", (INSERT_LOCK,))

@@ -6,7 +6,7 @@ import logging
 
 from backend_worker.config import get_config
 from backend_worker.progress import events, figures
-from backend_worker.storage import artwork, scans
+from backend_worker.storage import artwork, scans, statistics
 from backend_worker.tasks.base import chunks, send
 from backend_worker.tasks.pending import ask_for_vectors
 
@@ -14,6 +14,8 @@ logger = logging.getLogger(__name__)
 
 # Albums or artists in one message: a minute's work at one remote request a second.
 ENTITIES_PER_MESSAGE = 50
+# A library that has grown by this gets new statistics before its covers are looked for.
+GROWTH = 1.25
 
 
 def end_scan_if_done(scan_id: int) -> bool:
@@ -66,6 +68,7 @@ def _tell_figures(scan_id: int) -> None:
 
 def follow_up(scan_id: int) -> None:
     """Send what follows a scan; sending it twice does no harm."""
+    statistics.refresh(growth=GROWTH)
     ask_for_vectors()
     albums = scans.touched_albums(scan_id)
     for album_ids in chunks(albums, ENTITIES_PER_MESSAGE):
