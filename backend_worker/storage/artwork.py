@@ -6,10 +6,15 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from psycopg2.extras import execute_values
+
 from backend_worker.storage.connection import transaction
+from backend_worker.storage.insert import INSERT_LOCK
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+
+    import psycopg2.extensions
 
 # `service` of the remembered searches for an album's cover as a whole; the key is its id.
 COVER_SEARCH = "cover"
@@ -32,9 +37,28 @@ class AlbumForCover:
     directories: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ArtistForImage:
+    """What the search for an artist's image needs."""
+
+    id: int
+    directories: tuple[str, ...]  # of the tracks of the artist's albums
+    cover: str | None  # SHA-256 hex, of the artist's first album that has one
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A stored picture and what it is, or why it cannot be shown; sizes in pixels."""
+
+    hash: str  # SHA-256 hex
+    mime: str | None = None
+    width: int | None = None
+    height: int | None = None
+    unusable: str | None = None
+
+
 def albums(album_ids: Sequence[int]) -> list[AlbumForCover]:
     """Return the albums with their embedded pictures and folders; unknown ids are left out."""
-    found = []
     with transaction() as cursor:
         cursor.execute(
             "SELECT album.id, album.title, artist_credit, mbid::text, release_group_mbid::text,"
@@ -42,40 +66,68 @@ def albums(album_ids: Sequence[int]) -> list[AlbumForCover]:
             " FROM album WHERE id = ANY(%s) ORDER BY id",
             (list(album_ids),),
         )
-        for row in cursor.fetchall():
-            cursor.execute(
-                "SELECT file.path, encode(picture, 'hex'), disc_number"
-                " FROM track JOIN file USING (id)"
-                " WHERE album_id = %s AND state = 'stored'"
-                " ORDER BY disc_number NULLS FIRST, track_number NULLS LAST, file.path",
-                (row[0],),
-            )
-            pictures: dict[str, None] = {}
-            directories: dict[str, None] = {}
-            discs = set()
-            for path, picture, disc in cursor:
-                directories[os.fsdecode(os.path.dirname(bytes(path)))] = None
-                discs.add(disc)
-                if picture:
-                    pictures[picture] = None
-            *facts, multi_disc = row
-            found.append(
-                AlbumForCover(
-                    *facts, multi_disc or len(discs) > 1, tuple(pictures), tuple(directories)
-                )
-            )
-    return found
-
-
-def set_album_cover(album_id: int, picture: str, source: str) -> bool:
-    """Record an album's cover by its hash and where it came from; say whether it is new."""
-    with transaction() as cursor:
+        rows = cursor.fetchall()
+        pictures: dict[int, dict[str, None]] = {row[0]: {} for row in rows}
+        directories: dict[int, dict[str, None]] = {row[0]: {} for row in rows}
+        discs: dict[int, set[int | None]] = {row[0]: set() for row in rows}
         cursor.execute(
-            "UPDATE album SET cover = %s, cover_source = %s"
-            " WHERE id = %s AND (cover, cover_source) IS DISTINCT FROM (%s, %s)",
-            (bytes.fromhex(picture), source, album_id, bytes.fromhex(picture), source),
+            "SELECT album_id, file.path, encode(picture, 'hex'), disc_number"
+            " FROM track JOIN file USING (id)"
+            " WHERE album_id = ANY(%s) AND state = 'stored'"
+            " ORDER BY album_id, disc_number NULLS FIRST, track_number NULLS LAST, file.path",
+            (list(pictures),),
         )
-        return cursor.rowcount == 1
+        for album_id, path, picture, disc in cursor:
+            directories[album_id][os.fsdecode(os.path.dirname(bytes(path)))] = None
+            discs[album_id].add(disc)
+            if picture:
+                pictures[album_id][picture] = None
+    return [
+        AlbumForCover(
+            *facts,
+            multi_disc=multi_disc or len(discs[facts[0]]) > 1,
+            embedded=tuple(pictures[facts[0]]),
+            directories=tuple(directories[facts[0]]),
+        )
+        for *facts, multi_disc in rows
+    ]
+
+
+def set_album_covers(covers: Sequence[tuple[int, str, str]]) -> set[int]:
+    """Record albums' covers as (album, hash, where it came from); return whose are new."""
+    with transaction() as cursor:
+        return _set_pictures(
+            cursor,
+            "UPDATE album SET cover = found.hash, cover_source = found.source"
+            " FROM (VALUES %s) AS found (id, hash, source) WHERE album.id = found.id"
+            "   AND (cover, cover_source) IS DISTINCT FROM (found.hash, found.source)"
+            " RETURNING album.id",
+            covers,
+        )
+
+
+def set_artist_images(images: Sequence[tuple[int, str, str]]) -> set[int]:
+    """Record artists' images as (artist, hash, where it came from); return whose are new."""
+    with transaction() as cursor:
+        return _set_pictures(
+            cursor,
+            "UPDATE artist SET image = found.hash, image_source = found.source"
+            " FROM (VALUES %s) AS found (id, hash, source) WHERE artist.id = found.id"
+            "   AND (image, image_source) IS DISTINCT FROM (found.hash, found.source)"
+            " RETURNING artist.id",
+            images,
+        )
+
+
+def _set_pictures(
+    cursor: psycopg2.extensions.cursor, statement: str, rows: Sequence[tuple[int, str, str]]
+) -> set[int]:
+    if not rows:
+        return set()
+    # Inserts change these rows too, each in its own order: taken in turn, no two can deadlock.
+    cursor.execute("SELECT pg_advisory_xact_lock(%s)", (INSERT_LOCK,))
+    values = [(number, bytes.fromhex(picture), source) for number, picture, source in rows]
+    return {row[0] for row in execute_values(cursor, statement, values, fetch=True)}
 
 
 def albums_without_cover(limit: int) -> list[int]:
@@ -102,36 +154,53 @@ def albums_without_mbid(album_ids: Sequence[int]) -> list[tuple[int, str, str]]:
         return cursor.fetchall()
 
 
-def count_albums_in(directory: str, limit: int) -> int:
-    """Count the albums with tracks in the folder itself, at most up to the limit."""
-    prefix = os.fsencode(directory).rstrip(b"/") + b"/"
+def crowded(directories: Iterable[str], most: int) -> set[str]:
+    """Return those folders that hold, themselves, tracks of more albums than ``most``."""
+    folders = list(directories)
+    prefixes = [os.fsencode(folder).rstrip(b"/") + b"/" for folder in folders]
+    ends = [prefix[:-1] + b"0" for prefix in prefixes]  # '0' follows '/'
     with transaction() as cursor:
         cursor.execute(
-            "SELECT count(*) FROM (SELECT DISTINCT album_id FROM file JOIN track USING (id)"
-            "   WHERE path >= %(prefix)s AND path < %(end)s AND state = 'stored'"
-            "     AND position('/'::bytea IN substring(path FROM %(length)s)) = 0"
-            "   LIMIT %(limit)s) AS first_ones",
-            {
-                "prefix": prefix,
-                "end": prefix[:-1] + b"0",  # '0' follows '/'
-                "length": len(prefix) + 1,
-                "limit": limit,
-            },
+            "SELECT number FROM unnest(%(prefixes)s::bytea[], %(ends)s::bytea[])"
+            "     WITH ORDINALITY AS folder (prefix, after, number),"
+            "   LATERAL (SELECT count(*) AS albums FROM ("
+            "     SELECT DISTINCT album_id FROM file JOIN track USING (id)"
+            "     WHERE path >= prefix AND path < after AND state = 'stored'"
+            "       AND position('/'::bytea IN substring(path FROM length(prefix) + 1)) = 0"
+            "     LIMIT %(most)s + 1) AS first_ones) AS counted"
+            " WHERE albums > %(most)s",
+            {"prefixes": prefixes, "ends": ends, "most": most},
         )
-        return cursor.fetchone()[0]
+        return {folders[row[0] - 1] for row in cursor}
 
 
-def artist_directories(artist_id: int) -> list[str]:
-    """Return the folders of the tracks of an artist's albums."""
+def artists(artist_ids: Sequence[int]) -> list[ArtistForImage]:
+    """Return the artists with the folders of their albums and a cover of one of these."""
+    directories: dict[int, dict[str, None]] = {artist_id: {} for artist_id in artist_ids}
     with transaction() as cursor:
         cursor.execute(
-            "SELECT DISTINCT file.path FROM album_artist"
-            " JOIN track USING (album_id) JOIN file ON file.id = track.id"
-            " WHERE artist_id = %s AND state = 'stored' ORDER BY file.path LIMIT 1000",
-            (artist_id,),
+            "SELECT wanted.id, path FROM unnest(%s::bigint[]) AS wanted (id), LATERAL ("
+            "   SELECT DISTINCT file.path FROM album_artist"
+            "     JOIN track USING (album_id) JOIN file ON file.id = track.id"
+            "   WHERE artist_id = wanted.id AND state = 'stored'"
+            "   ORDER BY file.path LIMIT 1000) AS found"
+            " ORDER BY path",
+            (list(artist_ids),),
         )
-        directories = {os.path.dirname(bytes(row[0])) for row in cursor}
-    return sorted(os.fsdecode(directory) for directory in directories)
+        for artist_id, path in cursor:
+            directories[artist_id][os.fsdecode(os.path.dirname(bytes(path)))] = None
+        cursor.execute(
+            "SELECT DISTINCT ON (artist_id) artist_id, encode(cover, 'hex')"
+            " FROM album JOIN album_artist ON album_id = album.id"
+            " WHERE artist_id = ANY(%s) AND cover IS NOT NULL"
+            " ORDER BY artist_id, album.date, album.id",
+            (list(artist_ids),),
+        )
+        covers = dict(cursor.fetchall())
+    return [
+        ArtistForImage(artist_id, tuple(found), covers.get(artist_id))
+        for artist_id, found in directories.items()
+    ]
 
 
 def artists_without_image(album_ids: Sequence[int]) -> list[int]:
@@ -145,52 +214,32 @@ def artists_without_image(album_ids: Sequence[int]) -> list[int]:
         return [row[0] for row in cursor]
 
 
-def cover_of_artist(artist_id: int) -> str | None:
-    """Return the cover (hash) of the artist's first album that has one."""
+def known_pictures(pictures: Iterable[str]) -> dict[str, str | None]:
+    """Return of the pictures (hashes) that were looked at why they are unusable; None: usable."""
     with transaction() as cursor:
         cursor.execute(
-            "SELECT encode(cover, 'hex') FROM album JOIN album_artist ON album_id = album.id"
-            " WHERE artist_id = %s AND cover IS NOT NULL ORDER BY album.date, album.id LIMIT 1",
-            (artist_id,),
+            "SELECT encode(hash, 'hex'), unusable FROM picture WHERE hash = ANY(%s)",
+            ([bytes.fromhex(picture) for picture in pictures],),
         )
-        row = cursor.fetchone()
-        return row[0] if row else None
+        return dict(cursor.fetchall())
 
 
-def set_artist_image(artist_id: int, picture: str, source: str) -> bool:
-    """Record an artist's image by its hash and where it came from; say whether it is new."""
+def record_pictures(pictures: Iterable[Picture]) -> None:
+    """Record what stored pictures are, or why they cannot be shown; of two of one hash the last."""
+    latest = {picture.hash: picture for picture in pictures}
+    rows = [
+        (bytes.fromhex(name), picture.mime, picture.width, picture.height, picture.unusable)
+        for name, picture in sorted(latest.items())  # in one order: no two processes deadlock
+    ]
+    if not rows:
+        return
     with transaction() as cursor:
-        cursor.execute(
-            "UPDATE artist SET image = %s, image_source = %s"
-            " WHERE id = %s AND (image, image_source) IS DISTINCT FROM (%s, %s)",
-            (bytes.fromhex(picture), source, artist_id, bytes.fromhex(picture), source),
-        )
-        return cursor.rowcount == 1
-
-
-def known_picture(picture: str) -> tuple[bool, str | None]:
-    """Return (whether the picture was looked at, why it is unusable if it is)."""
-    with transaction() as cursor:
-        cursor.execute("SELECT unusable FROM picture WHERE hash = %s", (bytes.fromhex(picture),))
-        row = cursor.fetchone()
-        return (row is not None, row[0] if row else None)
-
-
-def record_picture(
-    picture: str,
-    *,
-    mime: str | None = None,
-    width: int | None = None,
-    height: int | None = None,
-    unusable: str | None = None,
-) -> None:
-    """Record what a stored picture is, or why it cannot be shown; sizes in pixels."""
-    with transaction() as cursor:
-        cursor.execute(
-            "INSERT INTO picture (hash, mime, width, height, unusable) VALUES (%s, %s, %s, %s, %s)"
+        execute_values(
+            cursor,
+            "INSERT INTO picture (hash, mime, width, height, unusable) VALUES %s"
             " ON CONFLICT (hash) DO UPDATE SET mime = excluded.mime, width = excluded.width,"
             "   height = excluded.height, unusable = excluded.unusable",
-            (bytes.fromhex(picture), mime, width, height, unusable),
+            rows,
         )
 
 

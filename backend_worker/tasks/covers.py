@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 from backend_worker.celery_app import app
 from backend_worker.config import get_config
@@ -26,7 +26,7 @@ from backend_worker.tasks.followup import ENTITIES_PER_MESSAGE
 from backend_worker.tasks.remote import DAY_SECONDS, SharedService
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 logger = logging.getLogger(__name__)
 
@@ -63,10 +63,8 @@ def process_artist_images(artist_ids: Sequence[int | str], priority: str | None 
     ids = as_ids(artist_ids)
     if _sent_in_parts("covers.process_artist_images", ids):
         return
-    store = CoverStore(get_config().cover_dir)
     try:
-        for artist_id in ids:
-            _process_artist(store, artist_id)
+        _process_artists(ids)
     except CoverStoreError as error:
         logger.error("no images are stored: %s", error)  # noqa: TRY400 - as above
 
@@ -110,60 +108,77 @@ def _sent_in_parts(task_name: str, ids: Sequence[int]) -> bool:
 
 
 def _process_albums(album_ids: Sequence[int]) -> None:
+    """Look at the files of all albums first, then ask for what is missing, one by one."""
     config = get_config()
-    store = CoverStore(config.cover_dir)
-    albums_in = functools.cache(
-        functools.partial(artwork.count_albums_in, limit=MOST_ALBUMS_IN_FOLDER + 1)
+    albums = artwork.albums(album_ids)
+    crowded = artwork.crowded(
+        {name for album in albums for name in album.directories}, MOST_ALBUMS_IN_FOLDER
     )
-    covered = []
-    title = "the Cover Art Archive"
-    with SharedService(ARCHIVE, config.cover_art_archive_url, title) as archive:
-        for album in artwork.albums(album_ids):
-            own = [name for name in album.directories if albums_in(name) <= MOST_ALBUMS_IN_FOLDER]
-            found = _local_cover(store, album, own)
-            if found is None and album.cover is None and config.cover_art_archive:
-                found = _archive_cover(store, album, archive)
+    pictures = _Pictures(picture for album in albums for picture in album.embedded)
+    covers = []
+    without = []
+    with pictures:
+        for album in albums:
+            own = [name for name in album.directories if name not in crowded]
+            found = _local_cover(pictures, album, own)
             if found is not None:
-                covered.append(album.id)
-                _set_cover(album.id, *found)
+                covers.append((album.id, *found))
             elif album.cover is None:
+                without.append(album)
+    _set_covers(covers)
+    with SharedService(ARCHIVE, config.cover_art_archive_url, "the Cover Art Archive") as archive:
+        for album in without:
+            found = _archive_cover(pictures, album, archive) if config.cover_art_archive else None
+            if found is not None:
+                covers.append((album.id, *found))
+                _set_covers(covers[-1:])
+            else:
                 # A picture may be put into the folder, which no scan of the music notices.
                 pause = config.offline_pause_seconds if archive.away else DAY_SECONDS
                 artwork.remember(artwork.COVER_SEARCH, str(album.id), "no cover found", pause)
-    for artist_id in artwork.artists_without_image(covered):
-        _process_artist(store, artist_id)
+    _process_artists(artwork.artists_without_image([album_id for album_id, _, _ in covers]))
 
 
-def _set_cover(album_id: int, picture: str, source: str) -> None:
-    if artwork.set_album_cover(album_id, picture, source):
-        events.publish("cover.stored", album=album_id, picture=picture, source=source)
+def _set_covers(covers: Sequence[tuple[int, str, str]]) -> None:
+    new = artwork.set_album_covers(covers)
+    _tell(
+        {"album": album_id, "picture": picture, "source": source}
+        for album_id, picture, source in covers
+        if album_id in new
+    )
+
+
+def _tell(news: Iterable[dict[str, Any]]) -> None:
+    found = [("cover.stored", details) for details in news]
+    if found:
+        events.publish_all(found)
 
 
 def _local_cover(
-    store: CoverStore, album: artwork.AlbumForCover, directories: Sequence[str]
+    pictures: _Pictures, album: artwork.AlbumForCover, directories: Sequence[str]
 ) -> tuple[str, str] | None:
     for picture in album.embedded:
-        if _is_usable(store, picture):
+        if pictures.is_usable(picture):
             return picture, EMBEDDED
     for path in folder.album_images(directories, multi_disc=album.multi_disc):
-        picture = _from_file(store, path)
+        picture = _from_file(pictures, path)
         if picture is not None:
             return picture, FOLDER
     return None
 
 
-def _from_file(store: CoverStore, path: str) -> str | None:
+def _from_file(pictures: _Pictures, path: str) -> str | None:
     try:
         data = folder.read_image(path)
     except OSError as error:
         logger.info("the picture %r cannot be read: %s", path, error)
         return None
     picture = digest(data)
-    return picture if _is_usable(store, picture, data) else None
+    return picture if pictures.is_usable(picture, data) else None
 
 
 def _archive_cover(
-    store: CoverStore, album: artwork.AlbumForCover, archive: SharedService
+    pictures: _Pictures, album: artwork.AlbumForCover, archive: SharedService
 ) -> tuple[str, str] | None:
     for kind, mbid in (("release", album.mbid), ("release-group", album.release_group_mbid)):
         if mbid is None:
@@ -173,62 +188,106 @@ def _archive_cover(
         if data is None:
             continue
         picture = digest(data)
-        if _is_usable(store, picture, data):
-            return picture, ARCHIVE
+        with pictures:
+            if pictures.is_usable(picture, data):
+                return picture, ARCHIVE
         archive.remember_failure(key, "its picture is not usable")
     return None
 
 
-def _is_usable(store: CoverStore, picture: str, data: bytes | None = None) -> bool:
-    """Say whether a picture can be shown; it is stored with its thumbnails then.
+def _process_artists(artist_ids: Sequence[int]) -> None:
+    if not artist_ids:
+        return
+    images = []
+    with _Pictures() as pictures:
+        for artist in artwork.artists(artist_ids):
+            found = (
+                _from_file(pictures, path) for path in folder.artist_images(artist.directories)
+            )
+            picture = next(filter(None, found), None)
+            if picture is not None:
+                images.append((artist.id, picture, FOLDER))
+            elif artist.cover is not None:
+                images.append((artist.id, artist.cover, ALBUM))
+    new = artwork.set_artist_images(images)
+    _tell(
+        {"artist": artist_id, "picture": picture, "source": source}
+        for artist_id, picture, source in images
+        if artist_id in new
+    )
+
+
+class _Pictures:
+    """Which pictures can be shown: what is known of them, and what is found out.
+
+    A context manager: what was found out within the block is recorded at its end, also when
+    the store cannot be written any more.
 
     Args:
-        store: the cover store.
-        picture: its hash.
-        data: its bytes, if it does not come from the store.
+        expected: hashes that will be asked for, to be looked up together.
     """
-    looked_at, unusable = artwork.known_picture(picture)
-    if unusable:
-        return False
-    if looked_at and store.is_complete(picture):
-        return True
-    # Pillow costs memory in each process: only those that need it import it
-    from backend_worker.library.artwork import images  # noqa: PLC0415
 
-    delivery = f"picture-{picture}"
-    if count_delivery(delivery) > get_config().max_deliveries:
-        _refuse(picture, "crashed its decoder each time")
-        return False
-    try:
-        _, facts = images.store_picture(store, store.read(picture) if data is None else data)
-    except FileNotFoundError:
-        logger.warning("the picture %s is missing in the cover store", picture)
-        return False
-    except images.UnusablePicture as error:
-        _refuse(picture, str(error))
-        return False
-    finally:
-        forget_deliveries(delivery)
-    artwork.record_picture(picture, mime=facts.mime, width=facts.width, height=facts.height)
-    return True
+    def __init__(self, expected: Iterable[str] = ()) -> None:
+        self.store = CoverStore(get_config().cover_dir)
+        expected = list(expected)
+        self._known = artwork.known_pictures(expected) if expected else {}
+        self._looked_up = set(expected)
+        self._found: list[artwork.Picture] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        artwork.record_pictures(self._found)
+        self._found.clear()
+
+    def is_usable(self, picture: str, data: bytes | None = None) -> bool:
+        """Say whether a picture can be shown; it is stored with its thumbnails then.
+
+        Args:
+            picture: its hash.
+            data: its bytes, if it does not come from the store.
+
+        Raises:
+            CoverStoreError: the store cannot be written.
+        """
+        if picture not in self._looked_up:
+            self._known |= artwork.known_pictures([picture])
+            self._looked_up.add(picture)
+        if picture in self._known:
+            if self._known[picture] is not None:
+                return False
+            if self.store.is_complete(picture):
+                return True
+        facts = self._render(picture, data)
+        if facts is None:
+            return False
+        self._known[picture] = facts.unusable
+        self._found.append(facts)
+        return facts.unusable is None
+
+    def _render(self, picture: str, data: bytes | None) -> artwork.Picture | None:
+        """Store a picture with its thumbnails; None if it is not there."""
+        # Pillow costs memory in each process: only those that need it import it
+        from backend_worker.library.artwork import images  # noqa: PLC0415
+
+        delivery = f"picture-{picture}"
+        if count_delivery(delivery) > get_config().max_deliveries:
+            return _refused(picture, "crashed its decoder each time")
+        try:
+            if data is None:
+                data = self.store.read(picture)
+            _, facts = images.store_picture(self.store, data)
+        except FileNotFoundError:
+            logger.warning("the picture %s is missing in the cover store", picture)
+            return None
+        except images.UnusablePicture as error:
+            return _refused(picture, str(error))
+        finally:
+            forget_deliveries(delivery)
+        return artwork.Picture(picture, facts.mime, facts.width, facts.height)
 
 
-def _refuse(picture: str, reason: str) -> None:
+def _refused(picture: str, reason: str) -> artwork.Picture:
     logger.info("the picture %s %s", picture, reason)
-    artwork.record_picture(picture, unusable=reason)
-
-
-def _process_artist(store: CoverStore, artist_id: int) -> None:
-    for path in folder.artist_images(artwork.artist_directories(artist_id)):
-        picture = _from_file(store, path)
-        if picture is not None:
-            _set_image(artist_id, picture, FOLDER)
-            return
-    cover = artwork.cover_of_artist(artist_id)
-    if cover is not None:
-        _set_image(artist_id, cover, ALBUM)
-
-
-def _set_image(artist_id: int, picture: str, source: str) -> None:
-    if artwork.set_artist_image(artist_id, picture, source):
-        events.publish("cover.stored", artist=artist_id, picture=picture, source=source)
+    return artwork.Picture(picture, unusable=reason)

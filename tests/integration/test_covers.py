@@ -69,9 +69,7 @@ def test_pictures_that_cannot_be_shown_are_passed_over_and_remembered(shelf):
     assert cover(embedded) == (digest(GREEN), "embedded")
     assert cover(in_folder) == (digest(BLUE), "folder")
     for data in (RED[:200], b"no picture"):
-        looked_at, unusable = artwork.known_picture(digest(data))
-        assert looked_at
-        assert unusable
+        assert artwork.known_pictures([digest(data)])[digest(data)]
 
 
 def test_picture_that_crashes_its_decoder_is_given_up(shelf):
@@ -80,7 +78,8 @@ def test_picture_that_crashes_its_decoder_is_given_up(shelf):
         count_delivery(f"picture-{digest(RED)}")
     process_album_covers([album])
     assert cover(album) == (None, None)
-    assert artwork.known_picture(digest(RED)) == (True, "crashed its decoder each time")
+    known = artwork.known_pictures([digest(RED)])
+    assert known == {digest(RED): "crashed its decoder each time"}
 
 
 def test_second_run_changes_and_announces_nothing(shelf):
