@@ -44,9 +44,9 @@ molecule: $(VENV)/.control ## run site.yml in a container with systemd (root), o
 	@tools/molecule-host.sh
 	@tools/molecule.sh $(SCENARIO)
 
-molecule-arm64: $(VENV)/.control ## the whole of site.yml on arm64, emulated where this machine is none
+molecule-arm64: $(VENV)/.control ## the whole of site.yml on arm64, emulated where this is none; or SCENARIO=benchmark
 	@tools/molecule-host.sh arm64
-	@tools/molecule.sh default
+	@tools/molecule.sh $(if $(filter command,$(firstword $(origin SCENARIO))),$(SCENARIO),default)
 
 deploy: $(VENV)/.control ## install everything on a Pi: make deploy HOST=raspberrypi.local
 	@test -n "$(HOST)" || { echo "name the Pi: make deploy HOST=raspberrypi.local"; exit 1; }

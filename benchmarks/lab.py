@@ -40,7 +40,8 @@ NINE = {
     "vector-worker": "vector",
     "deferred-worker": "deferred,covers,maintenance",
 }
-READY_SECONDS = 120
+READY_SECONDS = 600  # emulated, nine workers take minutes
+MOST_PROCESSES = 4
 STOP_SECONDS = 60
 SCAN_SECONDS = 3600
 POLL_SECONDS = 0.1
@@ -87,7 +88,12 @@ class Lab:
         self._stack.close()
 
     def start_one(self) -> None:
-        """Start the one worker as the unit does, and wait until it is ready."""
+        """Start the one worker as the unit does, and wait until it is ready.
+
+        It has never more processes than there are cores, as roles/celery_worker sees to.
+        """
+        most = min(MOST_PROCESSES, len(os.sched_getaffinity(0)))
+        os.environ.setdefault("BACKEND_WORKER_AUTOSCALE_MAX", str(most))
         self._start({"celery-worker": [sys.executable, "-m", "backend_worker", "worker"]})
 
     def start_nine(self) -> None:
