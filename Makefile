@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
   molecule-arm64 deploy lock clean
 
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -ts '|'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1|/' | column -ts '|'
 
 demo: $(VENV)/.demo ## scan a made-up library, or MUSIC=~/Music, with servers of its own
 	@$(BIN)/backend-worker demo $(if $(MUSIC),--music "$(MUSIC)")
