@@ -176,8 +176,11 @@ class LibraryAutoscaler(Autoscaler):
 
     def _waiting(self, now: float) -> int:
         # With as many tasks as processes may be, there is nothing to gain; without any for a
-        # while, and now with fewer than processes, nothing waits.
-        at_work = now - self._worked_at < self._limits.idle_seconds or self.processes <= self.qty
+        # while, and now with fewer than processes, nothing waits. Nor can the last process go.
+        busy_lately = now - self._worked_at < self._limits.idle_seconds
+        at_work = self.processes <= self.qty or (
+            busy_lately and self.processes > self._limits.fewest
+        )
         return self._redis.waiting(now) if at_work and self.qty < self.max_concurrency else 0
 
     def _apply(self, processes: int) -> None:
