@@ -171,8 +171,9 @@ def upsert_tracks(cursor: psycopg2.extensions.cursor) -> list[int]:
         f"WITH stored AS (INSERT INTO track (id, album_id, search_text, {', '.join(columns)})"  # noqa: S608 - our own column names
         " SELECT file_id, staged_album.album_id,"
         "   search_form(concat_ws(' ', staged.title, staged.artist_credit, staged_album.title,"
-        "     CASE WHEN search_form(staged_album.artist_credit)"
-        "         IS DISTINCT FROM search_form(staged.artist_credit)"
+        "     CASE WHEN staged_album.artist_credit IS DISTINCT FROM staged.artist_credit"
+        "         AND search_form(staged_album.artist_credit)"
+        "           IS DISTINCT FROM search_form(staged.artist_credit)"
         "       THEN staged_album.artist_credit END)),"
         f"   {', '.join('staged.' + column for column in columns)}"
         " FROM staged_track AS staged"
