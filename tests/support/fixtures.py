@@ -22,6 +22,7 @@ def worker(servers):
     """One worker for a module's tests; a test that kills it starts its own instead."""
     from tests.support import lab
 
+    lab.empty()  # or it begins with what earlier tests left
     with lab.running_worker(servers) as process:
         lab.wait_for(lab.worker_is_ready, what="a ready worker")
         yield process
@@ -32,6 +33,7 @@ def small_batches(servers):
     """As ``worker``, one that takes many small batches."""
     from tests.support import disturbance, lab
 
+    lab.empty()
     with disturbance.started(servers) as process:
         lab.wait_for(lab.worker_is_ready, what="a ready worker")
         yield process
