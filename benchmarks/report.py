@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.figures import number, ratio, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
@@ -51,30 +51,34 @@ def write(results: Results, folder: Path) -> None:
     (folder / "results.md").write_text(markdown(results, folder), encoding="utf-8")
 
 
-def best(folder: Path = RESULTS) -> Results | None:
-    """Return the results that the README shows: the full ones if there are any."""
-    for name in ("full", "quick"):
-        results = load(folder / name)
-        if results is not None and not results["machine"]["emulated"]:
-            return results
-    return None
+def recorded(folder: Path = RESULTS) -> list[Results]:
+    """Return the results that the README shows, the full ones first."""
+    found = [load(folder / name) for name in ("full", "quick")]
+    return [results for results in found if results and not results["machine"]["emulated"]]
 
 
-def readme_block(results: Results | None) -> str:
-    """Return what the README says between the two markers."""
-    if results is None:
-        return "Not measured yet: `make bench` measures on this machine.\n"
-    sections = results["sections"]
-    parts = [setting(results)]
-    if "nine" in sections:
-        parts += [nine_table(sections["nine"])]
-    if "others" in sections:
-        parts += [others_table(sections["others"], short=True)]
-    if "size" in sections:
-        parts += [size_table(sections["size"])]
-    if results["left_out"]:
-        parts.append(left_out(results))
-    return "\n\n".join(parts) + "\n"
+def readme_block(recorded: Sequence[Results]) -> str:
+    """Return what the README says between the two markers: each section from the first that has it.
+
+    What it was measured on stands above the first section of each measurement.
+    """
+    tables: dict[str, Callable[[dict[str, Any]], str]] = {
+        "nine": nine_table,
+        "others": lambda section: others_table(section, short=True),
+        "size": size_table,
+    }
+    parts: list[str] = []
+    shown = None
+    for name, table in tables.items():
+        results = next((each for each in recorded if name in each["sections"]), None)
+        if results is None:
+            continue
+        if results is not shown:
+            parts += [setting(results)]
+            parts += [left_out(results)] if results["left_out"] else []
+            shown = results
+        parts.append(table(results["sections"][name]))
+    return "\n\n".join(parts or ["Not measured yet: `make bench` measures on this machine."]) + "\n"
 
 
 def put_into_readme(block: str, readme: Path = README) -> None:

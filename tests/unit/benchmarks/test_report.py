@@ -67,7 +67,7 @@ def results():
 
 
 def test_the_readme_has_what_the_results_say():
-    assert report.block_of() == report.readme_block(report.best()), "run `make bench-table`"
+    assert report.block_of() == report.readme_block(report.recorded()), "run `make bench-table`"
 
 
 def test_pages_have_what_the_results_beside_them_say():
@@ -137,7 +137,7 @@ def test_one_size_alone_judges_nothing(results):
 
 
 def test_readme_and_page_have_the_figures(results, tmp_path):
-    block = report.readme_block(results)
+    block = report.readme_block([results])
     assert "| memory, idle | 600 MiB (540 to 660) | 60 MiB (54 to 66) | -90 % |" in block
     assert "Left out: MPD (not installed)." in block
     assert "`abc123`" in block
@@ -162,6 +162,15 @@ def test_emulated_figures_are_marked_and_not_for_the_readme(results, tmp_path):
     emulated["machine"]["emulated"] = True
     report.write(emulated, tmp_path / "full")
     assert "(emulated)" in (tmp_path / "full" / "results.md").read_text().splitlines()[0]
-    assert report.best(tmp_path) is None
+    assert report.recorded(tmp_path) == []
     report.write(results, tmp_path / "quick")
-    assert report.best(tmp_path)["machine"]["emulated"] is False
+    assert [each["machine"]["emulated"] for each in report.recorded(tmp_path)] == [False]
+
+
+def test_each_section_comes_from_the_fullest_measurement_that_has_it(results):
+    full = copy.deepcopy(results)
+    full["commit"] = "def456"
+    full["sections"] = {"size": full["sections"].pop("size")}
+    block = report.readme_block([full, results])
+    assert block.index("`abc123`") < block.index("| memory, idle |") < block.index("`def456`")
+    assert block.count("| similar tracks |") == 1
