@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     import psycopg2.extensions
 
@@ -43,8 +44,10 @@ TRACK_COLUMNS = (
     "codec",
 )
 _DEFAULTS = {"genres": [], "has_lyrics": False}
+_COLUMNS_WITH_DEFAULTS = [(column, _DEFAULTS.get(column)) for column in TRACK_COLUMNS]
 
 # What separates values and rows in COPY's text format, and what escapes it.
+_ESCAPED = re.compile(r"[\\\t\n\r]")
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 _COPY_CHUNK = 1 << 20  # bytes at a time; a batch is a few hundred kB
 
@@ -171,33 +174,40 @@ def _track_row(track: TrackEntity) -> tuple[Any, ...]:
         track.artist_credit,
         bytes.fromhex(picture) if picture else None,
         track.album_key,
-        *(record.get(column, _DEFAULTS.get(column)) for column in TRACK_COLUMNS),
+        *[record.get(column, default) for column, default in _COLUMNS_WITH_DEFAULTS],
     )
 
 
 def _copy(cursor: psycopg2.extensions.cursor, target: str, rows: Iterable[tuple[Any, ...]]) -> None:
-    text = "".join("\t".join(map(_field, row)) + "\n" for row in rows)
+    writers = _WRITERS
+    text = "".join("\t".join([writers[type(value)](value) for value in row]) + "\n" for row in rows)
     if text:
         # encoded here: within psycopg2 a text that cannot be would look like a cancelled query
         cursor.copy_expert(f"COPY {target} FROM STDIN", io.BytesIO(text.encode()), _COPY_CHUNK)
 
 
-def _field(value: Any) -> str:
-    """Return a value as COPY's text format has it."""
-    if value is None:
-        return r"\N"
-    if isinstance(value, str):
-        return value.translate(_ESCAPES)
-    if isinstance(value, bool):
-        return "t" if value else "f"
-    if isinstance(value, bytes):
-        return rf"\\x{value.hex()}"
-    if isinstance(value, list):
-        return f"{{{','.join(map(_item, value))}}}".translate(_ESCAPES)
-    return str(value)
+def _text(value: str) -> str:
+    # translate() takes ten times as long as this search, which mostly finds nothing
+    return value.translate(_ESCAPES) if _ESCAPED.search(value) else value
+
+
+def _array(values: list[str]) -> str:
+    return _text(f"{{{','.join(map(_item, values))}}}")
 
 
 def _item(text: str) -> str:
     """Return a text as an array's literal has it."""
     escaped = text.replace("\\", r"\\").replace('"', r"\"")
     return f'"{escaped}"'
+
+
+# How COPY's text format has a value, by its type.
+_WRITERS: dict[type, Callable[[Any], str]] = {
+    type(None): lambda _: r"\N",
+    str: _text,
+    int: str,
+    float: str,
+    bool: lambda value: "t" if value else "f",
+    bytes: lambda value: rf"\\x{value.hex()}",
+    list: _array,
+}
