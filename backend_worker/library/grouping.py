@@ -57,12 +57,13 @@ class _Grouping:
         )
 
     def _track(self, record: TrackRecord) -> TrackEntity:
+        guests = names.featured_in_title(record.title) if record.title else []
         # 0 separates: no name is a number
-        performed = (*record.artists, 0, *record.mb_artist_ids, 0, *record.artist_sorts, 0)
+        words = (*record.artists, 0, *record.mb_artist_ids, 0, *record.artist_sorts, 0, *guests)
         return TrackEntity(
             record=record.to_message(),
             album_key=self._album_key(record),
-            artist_keys=self._keys((*performed, record.title), lambda: _track_artists(record)),
+            artist_keys=self._keys(words, lambda: _track_artists(record, guests)),
             artist_credit=record.artist_credit or names.credit(record.artists) or None,
             composer_keys=self._keys((*record.composers,), lambda: _artists(record.composers)),
         )
@@ -137,12 +138,11 @@ def _album_words(record: TrackRecord) -> tuple[Any, ...]:
     )
 
 
-def _track_artists(record: TrackRecord) -> list[ArtistEntity]:
+def _track_artists(record: TrackRecord, guests: Sequence[str]) -> list[ArtistEntity]:
     found = _artists(record.artists, record.mb_artist_ids, record.artist_sorts)
-    if found and record.title:
+    if found and guests:
         known = {artist.name_key for artist in found}
-        guests = _artists(names.featured_in_title(record.title))
-        found += [guest for guest in guests if guest.name_key not in known]
+        found += [guest for guest in _artists(guests) if guest.name_key not in known]
     return found
 
 
