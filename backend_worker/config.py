@@ -72,7 +72,7 @@ class Config:
         " the queues batch and insert",
     )
     vector_batch_size: int = _setting(
-        10_000,
+        100_000,
         "tracks that wait for their similarity vectors before a scan has them made; the rest when"
         " it ends",
         low=1,

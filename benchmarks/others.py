@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.figures import summarise
@@ -57,7 +58,7 @@ def run(
                 say(f"us against others: {name}, {state}, run {number} of {wanted}")
                 try:
                     values = isolated(measure, name, library, cache, state == "cold")
-                except (RuntimeError, OSError) as error:
+                except (RuntimeError, OSError, sqlite3.Error) as error:
                     # a table that others read has no paths of this machine
                     left_out[name] = str(error).replace(f"{cache}/", "")
                     del versions[name]

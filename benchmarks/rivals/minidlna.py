@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
+from backend_worker.worker.usage import tree_usage
 from benchmarks.meter import Meter
 from benchmarks.rivals.program import Program, count, end, free_port
 
@@ -56,6 +57,8 @@ class MiniDlna(Program):
                 process,
             )
             wall, cpu = meter.elapsed, meter.cpu()["program"]
+        # the process that scans says so first, then closes the database
+        self.wait_until(lambda: len(tree_usage(process.pid).processes) == 1, process)
         end(process)
         return {"wall_seconds": wall, "cpu_seconds": cpu, "peak_pss": meter.peak_pss["program"]}
 
