@@ -117,15 +117,17 @@ def _process_albums(album_ids: Sequence[int]) -> None:
     pictures = _Pictures(picture for album in albums for picture in album.embedded)
     covers = []
     without = []
-    with pictures:
-        for album in albums:
-            own = [name for name in album.directories if name not in crowded]
-            found = _local_cover(pictures, album, own)
-            if found is not None:
-                covers.append((album.id, *found))
-            elif album.cover is None:
-                without.append(album)
-    _set_covers(covers)
+    try:
+        with pictures:
+            for album in albums:
+                own = [name for name in album.directories if name not in crowded]
+                found = _local_cover(pictures, album, own)
+                if found is not None:
+                    covers.append((album.id, *found))
+                elif album.cover is None:
+                    without.append(album)
+    finally:
+        _set_covers(covers)  # also those that were found before the store's disk was full
     with SharedService(ARCHIVE, config.cover_art_archive_url, "the Cover Art Archive") as archive:
         for album in without:
             found = _archive_cover(pictures, album, archive) if config.cover_art_archive else None
