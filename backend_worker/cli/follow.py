@@ -6,11 +6,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import redis.exceptions
-
 from backend_worker.cli import output
 from backend_worker.cli.errors import Exit, UserError
-from backend_worker.progress import figures
 from backend_worker.progress.rate import Rate
 from backend_worker.storage import scans
 
@@ -94,7 +91,7 @@ class _LiveView:
         grid = Table.grid(padding=(0, 2))
         figures = {
             "found": f"{status.found:,}" + ("" if status.walk_ended else "…"),
-            "read": f"{max(_files_read(status.id), status.stored + status.failed):,}",
+            "read": f"{status.stored + status.failed:,}",
             "stored": f"{status.stored:,}",
             "unchanged": f"{status.unchanged:,}",
             "failed": f"{status.failed:,}",
@@ -119,13 +116,6 @@ def _bar(status: ScanStatus) -> Any:
     # While the walk goes on the whole is not known: the bar only pulses.
     total = status.found if status.walk_ended else None
     return ProgressBar(total=total or None, completed=status.found - status.waiting, width=72)
-
-
-def _files_read(scan_id: int) -> int:
-    try:
-        return figures.get(scan_id).read
-    except redis.exceptions.RedisError:
-        return 0  # a display figure: the facts are in PostgreSQL
 
 
 def eta(status: ScanStatus, rate: float) -> str:
