@@ -112,8 +112,15 @@ class Dashboard:
 
     def pss_mib(self):
         """Return its memory in MiB, shared pages counted in part."""
+        return self._memory_mib("Pss")
+
+    def own_mib(self):
+        """Return its own memory in MiB: it does not grow because another program ends."""
+        return self._memory_mib("Anonymous")
+
+    def _memory_mib(self, name):
         with open(f"/proc/{self.process.pid}/smaps_rollup", encoding="ascii") as file:
-            return int(re.search(r"^Pss:\s+(\d+)", file.read(), re.MULTILINE)[1]) / 1024
+            return int(re.search(rf"^{name}:\s+(\d+)", file.read(), re.MULTILINE)[1]) / 1024
 
 
 class Answer:
