@@ -159,8 +159,8 @@ class EmbeddedRedis(_Server):
 
     def _is_ready(self) -> bool:
         import redis  # noqa: PLC0415 - as above
-        from redis.backoff import NoBackoff  # noqa: PLC0415
-        from redis.retry import Retry  # noqa: PLC0415
+        from redis.backoff import NoBackoff  # noqa: PLC0415 - as above
+        from redis.retry import Retry  # noqa: PLC0415 - as above
 
         try:
             # without the client's own retries, which take seconds where nothing listens yet

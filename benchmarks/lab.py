@@ -136,7 +136,7 @@ class Lab:
             RuntimeError: the scan did not complete.
         """
         from backend_worker.cli.scan import start_scan  # noqa: PLC0415 - settings come first
-        from backend_worker.storage import scans  # noqa: PLC0415
+        from backend_worker.storage import scans  # noqa: PLC0415 - as above
 
         newest = self._newest_event()
         scan_id = start_scan(str(folder))
@@ -151,7 +151,7 @@ class Lab:
 
     def _newest_event(self) -> str:
         from backend_worker.config import get_config  # noqa: PLC0415 - settings come first
-        from backend_worker.progress.connection import redis_client  # noqa: PLC0415
+        from backend_worker.progress.connection import redis_client  # noqa: PLC0415 - as above
 
         self._asked += 1
         newest = redis_client().xrevrange(get_config().progress_stream, count=1)
@@ -164,7 +164,7 @@ class Lab:
             The number of the newest event; after a second without any the one before.
         """
         from backend_worker.config import get_config  # noqa: PLC0415 - settings come first
-        from backend_worker.progress.connection import redis_client  # noqa: PLC0415
+        from backend_worker.progress.connection import redis_client  # noqa: PLC0415 - as above
 
         while True:
             self._asked += 1
@@ -252,7 +252,7 @@ def _running(command: list[str], log_file: Path) -> Iterator[subprocess.Popen[by
 
 def _migrate() -> None:
     from backend_worker.storage.connection import connect  # noqa: PLC0415 - settings come first
-    from backend_worker.storage.migrations import migrate  # noqa: PLC0415
+    from backend_worker.storage.migrations import migrate  # noqa: PLC0415 - as above
 
     connection = connect()
     migrate(connection)
@@ -260,6 +260,6 @@ def _migrate() -> None:
 
 
 def _close_connections() -> None:
-    from backend_worker.storage.connection import close_process_connection  # noqa: PLC0415
+    from backend_worker.storage.connection import close_process_connection  # noqa: PLC0415 - as above
 
     close_process_connection()

@@ -68,9 +68,9 @@ def _questions() -> dict[str, float]:
 
     chance = random.Random(1)  # the same questions each time
     tracks = list(_some_tracks(chance))
-    similar = [_milliseconds(lambda: search.similar(track["id"])) for track in tracks]  # noqa: B023 - called at once
+    similar = [_milliseconds(search.similar, track["id"]) for track in tracks]
     words = [_words(track, number) for number, track in enumerate(tracks)]
-    searched = [_milliseconds(lambda: search.search(text)) for text in words]  # noqa: B023 - called at once
+    searched = [_milliseconds(search.search, text) for text in words]
     return {
         "similar_milliseconds": statistics.median(similar),
         "similar_p99_milliseconds": statistics.quantiles(similar, n=100)[-1],
@@ -98,7 +98,7 @@ def _words(track: dict[str, Any], number: int) -> str:
     return (title, f"{artist} {longest[:4]}", typo)[number % 3]
 
 
-def _milliseconds(ask: Callable[[], object]) -> float:
+def _milliseconds(ask: Callable[..., object], *question: object) -> float:
     started = time.perf_counter()
-    ask()
+    ask(*question)
     return (time.perf_counter() - started) * 1000

@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     """Run a command with the servers that the settings name."""
     if args.needs_redis:
         # Celery's client would try for half a minute before it says that Redis is away
-        from backend_worker.progress.connection import check_redis  # noqa: PLC0415
+        from backend_worker.progress.connection import check_redis  # noqa: PLC0415 - as above
 
         check_redis()
     return int(args.run(args))
@@ -54,10 +54,10 @@ def run(args: argparse.Namespace) -> int:
 def _server_is_away(error: Exception, args: argparse.Namespace) -> int:
     """Turn what the servers' clients raise into a sentence; anything else goes on."""
     import kombu.exceptions  # noqa: PLC0415 - only in this case
-    import redis.exceptions  # noqa: PLC0415
+    import redis.exceptions  # noqa: PLC0415 - as above
 
-    from backend_worker.config import get_config, redact  # noqa: PLC0415
-    from backend_worker.storage.connection import DatabaseAwayError  # noqa: PLC0415
+    from backend_worker.config import get_config, redact  # noqa: PLC0415 - as above
+    from backend_worker.storage.connection import DatabaseAwayError  # noqa: PLC0415 - as above
 
     if isinstance(error, DatabaseAwayError):
         return _complain(str(error), Exit.SERVER_AWAY)
@@ -65,7 +65,7 @@ def _server_is_away(error: Exception, args: argparse.Namespace) -> int:
         where = redact(get_config().redis_url)
         sentence = f"Redis is not available at {where}: {error}. Is it running? "
         return _complain(sentence + "`backend-worker doctor` checks.", Exit.SERVER_AWAY)
-    import psycopg2.errors  # noqa: PLC0415
+    import psycopg2.errors  # noqa: PLC0415 - as above
 
     if isinstance(error, psycopg2.errors.UndefinedTable):
         return _complain(

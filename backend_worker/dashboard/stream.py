@@ -34,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 EVENTS_KEPT = 300
 PAGE = 200
+# What a client gets at once, and what a slow one therefore holds, whatever the events' size.
+MOST_CHARACTERS = 128 * 1024
 # A reader asks Redis again this often, so that a connection that died in silence is noticed.
 BLOCK_SECONDS = 5
 ANSWER_SECONDS = 10
@@ -166,15 +168,17 @@ class Hub:
         return (parse_id(found[count][0]) if len(found) > count else None) or BEGINNING
 
     async def take(self, position: Position) -> list[Message]:
-        """Return what is new for a client, at most some hundred events, and move its position."""
+        """Return what is new for a client, as much as may be sent at once; move its position."""
         self._adopt(position)
         messages: list[Message] = []
         if self._is_behind(position):
             if position.after >= self._since:
                 messages = [event for event in self._events if event.id > position.after]
-                position.after = self._last
+                end = self._last
             else:
-                messages = await self._fetch(position)
+                messages, end = await self._fetch(position)
+            messages, end = _first_of(messages, end)
+            position.after = end
         new = [entry for entry in self._figures.values() if entry[0] > position.figures]
         position.figures = self._counter
         messages += [message for _, message in sorted(new, key=lambda entry: entry[0])]
@@ -232,8 +236,11 @@ class Hub:
         elif position.after > self._last:
             position.after = self._since
 
-    async def _fetch(self, position: Position) -> list[Message]:
-        """Return events that the reader no longer has; the client stays while Redis is away."""
+    async def _fetch(self, position: Position) -> tuple[list[Message], StreamId]:
+        """Return events that the reader no longer has, and where they end.
+
+        The client stays where it is while Redis is away.
+        """
         last = self._last  # what comes while Redis is asked comes next time
         try:
             async with self._connection() as client:
@@ -245,10 +252,9 @@ class Hub:
                 )
         except (redis.exceptions.RedisError, OSError) as error:
             self.set_away("redis", self._sentence(error))
-            return []
+            return [], position.after
         messages = list(_messages(entries))
-        position.after = messages[-1].id if messages else last
-        return messages
+        return messages, messages[-1].id if messages else last
 
     async def _read(self) -> None:
         """Read the stream for all; ends by being cancelled."""
@@ -317,6 +323,16 @@ class Hub:
 
     def _sentence(self, error: Exception) -> str:
         return f"Redis is not available at {redact(self._config.redis_url)}: {redact(str(error))}"
+
+
+def _first_of(messages: list[Message], end: StreamId) -> tuple[list[Message], StreamId]:
+    """Return those of the messages that may be sent at once, and where these end."""
+    size = 0
+    for number, message in enumerate(messages[:-1], 1):
+        size += len(message.text)
+        if size >= MOST_CHARACTERS:
+            return messages[:number], message.id
+    return messages, end
 
 
 def _entries(answer: Any) -> list[tuple[str, dict[str, str]]]:

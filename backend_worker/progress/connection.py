@@ -28,8 +28,8 @@ def check_redis() -> None:
 def impatient_client(seconds: float) -> redis.Redis:
     """Return a client of its own that gives up after some seconds, without another try."""
     import redis  # noqa: PLC0415 - as below
-    from redis.backoff import NoBackoff  # noqa: PLC0415
-    from redis.retry import Retry  # noqa: PLC0415
+    from redis.backoff import NoBackoff  # noqa: PLC0415 - as below
+    from redis.retry import Retry  # noqa: PLC0415 - as below
 
     return redis.Redis.from_url(
         get_config().redis_client_url,

@@ -271,7 +271,7 @@ class _Pictures:
     def _render(self, picture: str, data: bytes | None) -> artwork.Picture | None:
         """Store a picture with its thumbnails; None if it is not there."""
         # Pillow costs memory in each process: only those that need it import it
-        from backend_worker.library.artwork import images  # noqa: PLC0415
+        from backend_worker.library.artwork import images  # noqa: PLC0415 - as said above
 
         delivery = f"picture-{picture}"
         if count_delivery(delivery) > get_config().max_deliveries:

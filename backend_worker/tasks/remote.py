@@ -102,7 +102,7 @@ class SharedService:
     def _connected(self) -> RemoteClient:
         if self._client is None:
             # httpx costs memory in each process: only those that ask import it
-            from backend_worker.library.remote.client import RemoteClient  # noqa: PLC0415
+            from backend_worker.library.remote.client import RemoteClient  # noqa: PLC0415 - as said above
 
             self._client = RemoteClient(
                 self._base_url, user_agent=get_config().user_agent, throttle=self.take_turn

@@ -60,7 +60,7 @@ def run_worker(config: Config) -> None:
     """
     from celery.utils.nodenames import host_format  # noqa: PLC0415 - only here is it needed
 
-    from backend_worker.celery_app import app  # noqa: PLC0415
+    from backend_worker.celery_app import app  # noqa: PLC0415 - as above
 
     # Our own channel first: kombu looks after what other workers have taken with each connection.
     app.loader.import_default_modules()
@@ -78,7 +78,7 @@ def run_worker(config: Config) -> None:
 def _answers(app: Celery, name: str) -> bool:
     """Ask the worker of this name, if Redis can be reached: a worker waits for it by itself."""
     import kombu.exceptions  # noqa: PLC0415 - as above
-    import redis.exceptions  # noqa: PLC0415
+    import redis.exceptions  # noqa: PLC0415 - as above
 
     try:
         with app.connection_for_read(connect_timeout=PING_SECONDS) as connection:

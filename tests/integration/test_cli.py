@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from backend_worker.cli import main
 from backend_worker.library.sample import make_library
@@ -139,10 +140,9 @@ def test_status_shows_worker_queues_scans_and_library(scanned, run):
 
 
 def test_status_in_prometheus_format_is_what_its_parser_takes(scanned, run):
-    parser = pytest.importorskip("prometheus_client.parser", reason="comes with Flower")
     code, out, _ = run("status", "--prometheus")
     assert code == 0
-    metrics = {family.name: family for family in parser.text_string_to_metric_families(out)}
+    metrics = {family.name: family for family in text_string_to_metric_families(out)}
     for name in ("processes", "memory_pss_bytes", "cpu_seconds", "files_per_second"):
         assert len(metrics[f"backend_worker_{name}"].samples) == 1
     assert metrics["backend_worker_tasks"].type == "counter"

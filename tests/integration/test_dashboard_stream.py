@@ -7,7 +7,7 @@ import pytest
 from redis.asyncio import Redis
 
 from backend_worker.config import get_config
-from backend_worker.dashboard.stream import Hub
+from backend_worker.dashboard.stream import MOST_CHARACTERS, Hub
 from backend_worker.progress import events
 
 SECONDS = 10
@@ -102,5 +102,29 @@ def test_what_comes_while_a_client_fetches_older_events_is_not_passed_over(libra
         monkeypatch.setattr(Redis, "xrange", xrange)
         assert await taken(hub, position, 2) == [8, 9]
         hub.leave(position)
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize("count", [100, 500], ids=["kept for all", "asked of Redis"])
+def test_client_gets_no_more_at_once_than_may_be_sent(library, count):
+    """Each of these is a tenth of that: what a slow client holds does not grow with the events."""
+    text = "x" * (MOST_CHARACTERS // 10)
+
+    async def test():
+        hub = Hub(get_config())
+        slow = await hub.join(None)
+        events.publish_all([("test.event", {"n": n, "text": text}) for n in range(count)])
+        found = []
+        try:
+            async with asyncio.timeout(SECONDS):
+                while len(found) < count:
+                    messages = await hub.take(slow)
+                    assert sum(len(message.text) for message in messages) < 1.2 * MOST_CHARACTERS
+                    found += numbers(messages)
+                    await asyncio.sleep(0)
+        finally:
+            hub.leave(slow)
+        assert found == list(range(count))
 
     asyncio.run(test())

@@ -4,7 +4,7 @@ import json
 import pathlib
 import re
 
-import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from backend_worker.storage import search
 
@@ -12,10 +12,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 
 
 def test_prometheus_understands_the_figures(music, dashboard):
-    parser = pytest.importorskip("prometheus_client.parser", reason="comes with Flower")
     answer = dashboard.get("/metrics")
     assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
-    families = {f.name: f for f in parser.text_string_to_metric_families(answer.body.decode())}
+    families = {f.name: f for f in text_string_to_metric_families(answer.body.decode())}
     assert families["backend_worker_library_tracks"].samples[0].value == search.totals()["tracks"]
     assert families["backend_worker_processes"].samples[0].value >= 1
     assert len(families["backend_worker_queue_messages"].samples) == 8

@@ -1,6 +1,7 @@
 """What a person and Prometheus see of a worker on a board that tells all, or nothing."""
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from backend_worker.cli import prometheus
 from backend_worker.cli.library import _facts
@@ -57,10 +58,9 @@ def test_what_a_board_does_not_tell_is_left_out():
 
 @pytest.mark.parametrize("worker", [WORKER, SILENT])
 def test_metrics_are_those_that_are_known(worker):
-    parser = pytest.importorskip("prometheus_client.parser", reason="comes with Flower")
     report = {"workers": [worker], "queues": {}, "under_way": 0, "scans": [], "library": {}}
     text = prometheus.text(report)
-    families = {f.name: f for f in parser.text_string_to_metric_families(text)}
+    families = {f.name: f for f in text_string_to_metric_families(text)}
     names = {name.removeprefix("backend_worker_") for name in families}
     assert ("temperature_celsius" in names) == (worker["temperature_c"] is not None)
     [sample] = families["backend_worker_processes"].samples

@@ -6,9 +6,6 @@ import subprocess
 
 import pytest
 
-pytest.importorskip("jinja2", reason="renders the unit templates")
-pytest.importorskip("yaml", reason="reads the roles' defaults")
-
 from backend_worker.config import Config
 from backend_worker.worker.telling import PINGS
 from tests.unit.systemd.rendering import render, settings, variables
