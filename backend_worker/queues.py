@@ -24,7 +24,11 @@ QUEUES: tuple[QueueSpec, ...] = (
         "batch", "memory", "high", "group into artists and albums", ("batch.process_entities",)
     ),
     QueueSpec(
-        "extract", "CPU", "high", "read tags and audio properties", ("metadata.extract_batch",)
+        "extract",
+        "CPU",
+        "high",
+        "read tags and audio properties, group and store them",
+        ("metadata.extract_batch",),
     ),
     QueueSpec(
         "scan",

@@ -299,6 +299,10 @@ def targets(results: Results) -> list[Target]:
         found += _other_targets(sections["others"])
     if "size" in sections:
         found += _size_targets(sections["size"]["sizes"])
+    events = sections.get("stages", {}).get("stages", {}).get("events")
+    if events is not None:
+        share = events["share"]
+        found.append(Target("events at most 2 % of a scan", f"{100 * share:.1f} %", share <= 0.02))
     return found
 
 

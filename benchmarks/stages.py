@@ -39,6 +39,9 @@ STAGES = (
     ("tasks", r"backend_worker/(tasks|worker|progress)/"),
 )
 _STAGES = [(name, re.compile(pattern)) for name, pattern in STAGES]
+# All below the events and the figures of a scan is theirs, whatever library they call.
+EVENTS = "events"
+_EVENTS = re.compile(r"backend_worker/progress/(events|figures)\.py")
 OTHER = "other"
 # Innermost frames that wait for work or for an answer, which py-spy does not always see.
 _WAITS = re.compile(
@@ -71,7 +74,7 @@ def run(cache: Path, *, tracks: int, say: Callable[[str], None]) -> dict[str, An
     by_stage = Counter()
     for frames, count in stacks:
         by_stage[stage_of(frames)] += count
-    names = [name for name, _ in STAGES] + [OTHER]
+    names = [name for name, _ in STAGES] + [EVENTS, OTHER]
     return {
         "tracks": tracks,
         "samples": samples,
@@ -139,11 +142,13 @@ def waits(frames: list[str]) -> bool:
 
 
 def stage_of(frames: Iterable[str]) -> str:
-    """Return the stage that a stack belongs to; an import is one, whatever it pulls in."""
+    """Return the stage that a stack belongs to; imports and events are one with all they call."""
     frames = list(frames)
     first, pattern = _STAGES[0]
     if any(pattern.search(frame) for frame in frames):
         return first
+    if any(_EVENTS.search(frame) for frame in frames):
+        return EVENTS
     for frame in reversed(frames):
         for name, pattern in _STAGES[1:]:
             if pattern.search(frame):

@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     """Run a command with the servers that the settings name."""
     if args.needs_redis:
         # Celery's client would try for half a minute before it says that Redis is away
-        from backend_worker.progress.connection import check_redis  # noqa: PLC0415 - as above
+        from backend_worker.progress.connection import check_redis  # noqa: PLC0415 - as said
 
         check_redis()
     return int(args.run(args))

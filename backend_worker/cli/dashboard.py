@@ -46,7 +46,7 @@ def dashboard(args: argparse.Namespace) -> Exit:
 def _last_scanned() -> str:
     """Return the folder of the newest scan, or "" if there is none any more."""
     from backend_worker.storage import scans  # noqa: PLC0415 - its address is set by now
-    from backend_worker.storage.connection import close_process_connection  # noqa: PLC0415 - needed only here
+    from backend_worker.storage.connection import close_process_connection  # noqa: PLC0415 - as above
 
     newest = scans.recent(1)
     close_process_connection()

@@ -54,8 +54,8 @@ def _scan(
     music: str, worker: subprocess.Popen[bytes], folder: Path, args: argparse.Namespace
 ) -> Exit:
     # imported here because the servers' addresses are settings that are read at import
-    from backend_worker.cli.follow import follow, show_summary  # noqa: PLC0415 - needed only here
-    from backend_worker.cli.scan import start_scan  # noqa: PLC0415 - needed only here
+    from backend_worker.cli.follow import follow, show_summary  # noqa: PLC0415 - as said
+    from backend_worker.cli.scan import start_scan  # noqa: PLC0415 - as said
 
     def check_worker() -> None:
         if worker.poll() is not None:
@@ -102,7 +102,7 @@ def _wait_for_followers(*, quiet: bool) -> None:
 
 def _show_library(folder: Path) -> None:
     from backend_worker.cli.library import show_tracks  # noqa: PLC0415 - as above
-    from backend_worker.storage import search  # noqa: PLC0415 - needed only here
+    from backend_worker.storage import search  # noqa: PLC0415 - as above
 
     output.print_facts("library", search.totals())
     track = search.any_track_with_vector()

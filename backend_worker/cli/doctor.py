@@ -96,7 +96,7 @@ def _program() -> Iterator[Finding]:
 def _redis(config: Config) -> Iterator[Finding]:
     import redis  # noqa: PLC0415 - a missing package is a finding of _program
 
-    from backend_worker.progress.connection import (  # noqa: PLC0415 - needed only here
+    from backend_worker.progress.connection import (  # noqa: PLC0415 - as above
         check_redis,
         redis_client,
     )
@@ -133,7 +133,7 @@ def _redis(config: Config) -> Iterator[Finding]:
 
 def _postgres(config: Config) -> Iterator[Finding]:
     from backend_worker.storage import migrations  # noqa: PLC0415 - as above
-    from backend_worker.storage.connection import DatabaseAwayError, connect  # noqa: PLC0415 - needed only here
+    from backend_worker.storage.connection import DatabaseAwayError, connect  # noqa: PLC0415 - as above
 
     where = redact(config.database_url)
     try:
@@ -177,8 +177,8 @@ def _postgres(config: Config) -> Iterator[Finding]:
 def _worker(_config: Config) -> Iterator[Finding]:
     import redis  # noqa: PLC0415 - as above
 
-    from backend_worker.celery_app import app  # noqa: PLC0415 - needed only here
-    from backend_worker.progress.connection import check_redis  # noqa: PLC0415 - needed only here
+    from backend_worker.celery_app import app  # noqa: PLC0415 - as above
+    from backend_worker.progress.connection import check_redis  # noqa: PLC0415 - as above
 
     try:
         check_redis()

@@ -87,7 +87,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 def _migrate() -> None:
     from backend_worker.storage.connection import connect  # noqa: PLC0415 - settings come first
-    from backend_worker.storage.migrations import MigrationError, migrate  # noqa: PLC0415 - needed only here
+    from backend_worker.storage.migrations import MigrationError, migrate  # noqa: PLC0415 - as above
 
     connection = connect()
     try:

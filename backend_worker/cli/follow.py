@@ -70,7 +70,7 @@ class _JsonView:
 class _LiveView:
     def __init__(self, count_processes: ProcessCounter) -> None:
         from rich.console import Console  # noqa: PLC0415 - JSON output does without it
-        from rich.live import Live  # noqa: PLC0415 - needed only here
+        from rich.live import Live  # noqa: PLC0415 - as above
 
         self._console = Console(highlight=False)
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
@@ -84,7 +84,7 @@ class _LiveView:
         self._live.__exit__(*error)
 
     def show(self, status: ScanStatus) -> None:
-        from rich.table import Table  # noqa: PLC0415 - needed only here
+        from rich.table import Table  # noqa: PLC0415 - as above
 
         done = status.found - status.waiting
         rate = self._rate.update(done)
@@ -111,7 +111,7 @@ class _LiveView:
 
 
 def _bar(status: ScanStatus) -> Any:
-    from rich.progress_bar import ProgressBar  # noqa: PLC0415 - needed only here
+    from rich.progress_bar import ProgressBar  # noqa: PLC0415 - as above
 
     # While the walk goes on the whole is not known: the bar only pulses.
     total = status.found if status.walk_ended else None

@@ -89,7 +89,7 @@ def failures(args: argparse.Namespace) -> Exit:
 def status(args: argparse.Namespace) -> Exit:
     """Show the worker, its queues, the newest scans and the library's size."""
     from backend_worker.cli.workers import running_workers  # noqa: PLC0415 - imports Celery
-    from backend_worker.tasks import broker  # noqa: PLC0415 - needed only here
+    from backend_worker.tasks import broker  # noqa: PLC0415 - as above
 
     report = {
         "workers": running_workers(),

@@ -55,7 +55,7 @@ def print_line(text: str) -> None:
 
 def printable(value: Any) -> Any:
     r"""Return a value as plain text for a terminal: bytes that are no UTF-8 as ``\\xNN``."""
-    from rich.text import Text  # noqa: PLC0415 - needed only here
+    from rich.text import Text  # noqa: PLC0415 - JSON output does without it
 
     if value is None:
         return Text("")
@@ -73,6 +73,6 @@ def duration(seconds: float | None) -> str:
 
 
 def _console() -> Any:
-    from rich.console import Console  # noqa: PLC0415 - needed only here
+    from rich.console import Console  # noqa: PLC0415 - as above
 
     return Console(highlight=False)

@@ -73,7 +73,7 @@ def _left_by_ctrl_c() -> threading.Event:
 
 def _show(source: Source, args: argparse.Namespace) -> Exit:
     from rich.console import Console  # noqa: PLC0415 - JSON output does without it
-    from rich.live import Live  # noqa: PLC0415 - needed only here
+    from rich.live import Live  # noqa: PLC0415 - as above
 
     console = Console(highlight=False)
     if args.once:
@@ -138,7 +138,7 @@ class Source:
 def render(report: dict[str, Any]) -> RenderableType:
     """Return a report of :meth:`Source.look` as it is shown."""
     from rich.console import Group  # noqa: PLC0415 - as above
-    from rich.text import Text  # noqa: PLC0415 - needed only here
+    from rich.text import Text  # noqa: PLC0415 - as above
 
     parts: list[RenderableType] = []
     when = datetime.datetime.fromtimestamp(report["time"]).astimezone()

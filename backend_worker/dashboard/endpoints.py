@@ -131,6 +131,12 @@ async def find(services: Services, q: str, limit: int) -> Any:
     return {"tracks": await services.ask(search.search, q, limit)}
 
 
+@_endpoint("GET", "/api/tracks", "TrackPage", _AFTER, most(60, 200), _WORDS, refusals=(400, 503))
+async def tracks(services: Services, after: str | None, limit: int, q: str) -> Any:
+    """Tracks, page by page, the newest first."""
+    return await _page(services, browse.tracks, limit, after, q)
+
+
 @_endpoint("GET", "/api/tracks/{id}", "Track", path_id("track"), refusals=(404, 503))
 async def track(services: Services, row_id: int) -> Any:
     """One track, with its artists."""

@@ -312,7 +312,12 @@ def _plain(summary: str, kind: str, *parameters: Parameter, refusals: tuple[int,
 
 
 EVENT_PARAMETERS = (
-    Parameter(name="scan", doc="only events of this scan", low=0, high=browse.LARGEST_ID),
+    Parameter(
+        name="scan",
+        doc="only events of this scan; covers and vectors follow scans and belong to none",
+        low=0,
+        high=browse.LARGEST_ID,
+    ),
     Parameter(name="after", doc="begin after this id, where no Last-Event-ID is sent"),
     Parameter(name="last", doc="begin with so many of the newest events", low=0, high=500),
 )

@@ -148,6 +148,7 @@ SCHEMAS: dict[str, Schema] = {
     "Retried": _object(task=_TEXT),
     "TrackRow": _TRACK,
     "Tracks": _object(tracks=_list(_of("TrackRow"))),
+    "TrackPage": _object(tracks=_list(_of("TrackRow")), next=_NEXT),
     "Track": _with(_TRACK, artists=_list(_NAMED)),
     "Similar": _object(track=_of("TrackRow"), similar=_list(_with(_TRACK, score=_NUMBER))),
     "AlbumRow": _ALBUM,

@@ -264,13 +264,13 @@ def _running_scans() -> list[ScanStatus]:
 
 
 def _folders() -> dict[int, str]:
-    """Return the folder that each running walk has come to; nothing while Redis is away."""
+    """Return the folder that each running scan has come to; nothing while Redis is away."""
     try:
         with impatient_client(REDIS_SECONDS) as client:
             running = figures.running(client)
     except redis.exceptions.RedisError:
         return {}
-    return {scan.scan_id: scan.folder for scan in running if scan.folder and not scan.walk_ended}
+    return {scan.scan_id: scan.folder for scan in running if scan.folder}
 
 
 def _progress(status: ScanStatus, measured: Rate) -> dict[str, Any]:

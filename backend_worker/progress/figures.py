@@ -35,7 +35,7 @@ class Figures:
 
     scan_id: int
     root: str = ""
-    folder: str = ""  # that which the walk has come to
+    folder: str = ""  # that which the walk has come to; afterwards, of what was stored last
     started: float = 0.0  # seconds since 1970
     walk_ended: bool = False
     found: int = 0

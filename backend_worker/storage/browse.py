@@ -48,6 +48,7 @@ ARTIST_SORTS: Mapping[str, Sort] = {
     "name": Sort("lower(unaccent(coalesce(artist.sort_name, artist.name)))"),
     "newest": Sort("artist.added_at", "timestamptz", descending=True),
 }
+_NEWEST_TRACK = Sort("track.id", "bigint", descending=True)  # in the order of the primary key
 _NEWEST_FAILURE = Sort("file.read_at", "timestamptz", descending=True)
 
 # Hexadecimal digits of a picture's hash that tell one from the next.
@@ -102,6 +103,10 @@ _ARTISTS = _Listing(
     f"FROM artist WHERE (EXISTS (SELECT {_OF_ARTIST}) OR EXISTS (SELECT {_ALBUMS_OF_ARTIST}))",
     "lower(unaccent(artist.name))",
 )
+_TRACKS = _Listing(
+    "tracks", "track", f"SELECT {search.TRACK_COLUMNS}", f"{search.TRACK_JOINS} WHERE true",
+    "search_text",
+)  # fmt: skip
 _FAILURES = _Listing(
     "failures",
     "file",
@@ -137,6 +142,15 @@ def artists(
         CursorError: ``after`` is no cursor of this order.
     """
     return _page(_ARTISTS, ARTIST_SORTS[sort], limit, after, words)
+
+
+def tracks(limit: int, after: str | None = None, words: str = "") -> dict[str, Any]:
+    """Return a page of stored tracks, the newest first; arguments as for :func:`albums`.
+
+    Raises:
+        CursorError: ``after`` is no cursor of this list.
+    """
+    return _page(_TRACKS, _NEWEST_TRACK, limit, after, words)
 
 
 def failures(limit: int, after: str | None = None) -> dict[str, Any]:
@@ -288,6 +302,8 @@ def _decode(cursor: str, sort: Sort) -> tuple[str, int]:
         key = key.replace("\0", "").encode("utf-8", "replace").decode()
         if sort.kind == "timestamptz":
             datetime.fromisoformat(key)
+        elif sort.kind == "bigint":
+            key = str(min(int(key), LARGEST_ID))
     except (binascii.Error, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise CursorError(_BAD_CURSOR) from error
     if not isinstance(row_id, int) or not 0 <= row_id <= LARGEST_ID:

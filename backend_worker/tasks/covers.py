@@ -201,16 +201,21 @@ def _process_artists(artist_ids: Sequence[int]) -> None:
     if not artist_ids:
         return
     images = []
-    with _Pictures() as pictures:
-        for artist in artwork.artists(artist_ids):
-            found = (
-                _from_file(pictures, path) for path in folder.artist_images(artist.directories)
-            )
-            picture = next(filter(None, found), None)
-            if picture is not None:
-                images.append((artist.id, picture, FOLDER))
-            elif artist.cover is not None:
-                images.append((artist.id, artist.cover, ALBUM))
+    try:
+        with _Pictures() as pictures:
+            for artist in artwork.artists(artist_ids):
+                paths = folder.artist_images(artist.directories)
+                found = (_from_file(pictures, path) for path in paths)
+                picture = next(filter(None, found), None)
+                if picture is not None:
+                    images.append((artist.id, picture, FOLDER))
+                elif artist.cover is not None:
+                    images.append((artist.id, artist.cover, ALBUM))
+    finally:
+        _set_images(images)  # as above
+
+
+def _set_images(images: Sequence[tuple[int, str, str]]) -> None:
     new = artwork.set_artist_images(images)
     _tell(
         {"artist": artist_id, "picture": picture, "source": source}

@@ -18,14 +18,21 @@ ENTITIES_PER_MESSAGE = 50
 GROWTH = 1.25
 
 
-def end_scan_if_done(scan_id: int) -> bool:
+def end_scan_if_done(scan_id: int, folder: str = "") -> bool:
     """Finish the scan if nothing of it is under way, and ask for covers and artists.
 
-    Otherwise tell how far it is. Say whether it has ended now.
+    Otherwise tell how far it is.
+
+    Args:
+        scan_id: the scan.
+        folder: of the files that were stored just now.
+
+    Returns:
+        Whether it has ended now.
     """
     status = scans.finish_if_done(scan_id)
     if status is None:
-        _tell_figures(scan_id)
+        _tell_figures(scan_id, folder)
         return False
     figures.end(scan_id, status.status)
     events.publish(f"scan.{status.status}", scan_id, **status.as_dict())
@@ -47,7 +54,7 @@ def end_scan_if_done(scan_id: int) -> bool:
     return True
 
 
-def _tell_figures(scan_id: int) -> None:
+def _tell_figures(scan_id: int, folder: str) -> None:
     status = scans.get(scan_id)
     if status is None or not status.active:
         return
@@ -63,6 +70,8 @@ def _tell_figures(scan_id: int) -> None:
             "unchanged": status.unchanged,
             "ignored": status.ignored,
         }
+        if folder:
+            values["folder"] = folder
     figures.write_stored(scan_id, status.stored, status.failed, **values)
 
 

@@ -79,7 +79,8 @@ def store(
     result = insert_batch(batch_id, entities, failures, ignored)
     if result.cancelled:
         logger.debug("batch %s was cancelled: not stored", batch_id)
-    _follow(batch_id, result, failures)
+    last = entities.tracks[-1].record["path"] if entities.tracks else ""
+    _follow(batch_id, result, failures, _shown(os.path.dirname(last)))
 
 
 def follow_again(batch_id: str, paths: Sequence[bytes]) -> None:
@@ -87,7 +88,9 @@ def follow_again(batch_id: str, paths: Sequence[bytes]) -> None:
     _follow(batch_id, stored_before(batch_id, paths), [])
 
 
-def _follow(batch_id: str, result: InsertResult, failures: Sequence[FailedFile]) -> None:
+def _follow(
+    batch_id: str, result: InsertResult, failures: Sequence[FailedFile], folder: str = ""
+) -> None:
     # Also when it was stored before: the process may have died before it sent this.
     if result.track_ids:
         # the end of its scan has vectors made, if there is one: its albums are whole only then
@@ -97,7 +100,7 @@ def _follow(batch_id: str, result: InsertResult, failures: Sequence[FailedFile])
         for failure in failures:
             logger.info("could not be read: %r: %s", failure.path, failure.reason)
     if result.scan_id is not None:
-        ended = end_scan_if_done(result.scan_id)
+        ended = end_scan_if_done(result.scan_id, folder)
         if result.done_before and not ended:
             _follow_up_again(result.scan_id)
 
@@ -118,10 +121,7 @@ def _tell(batch_id: str, result: InsertResult, failures: Sequence[FailedFile]) -
     news: list[tuple[str, dict[str, Any]]] = [("batch.stored", {"batch": batch_id, **counts})]
     if failures:
         named = [
-            {
-                "path": os.fsencode(failure.path).decode("utf-8", "backslashreplace"),
-                "reason": failure.reason,
-            }
+            {"path": _shown(failure.path), "reason": failure.reason}
             for failure in failures[:FAILURES_NAMED]
         ]
         news.append(("file.failed", {"count": len(failures), "files": named}))

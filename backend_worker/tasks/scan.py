@@ -40,9 +40,7 @@ class DiscoveryTask(PipelineTask):
         super().on_failure(exc, task_id, args, kwargs, einfo)
         scan_id = scans.of_task(task_id)
         if scan_id is not None:
-            scans.abandon(scan_id, f"internal error: {type(exc).__name__}: {exc}")
-            ask_for_vectors()  # of what was stored
-            figures.end(scan_id, "failed")
+            _abandon(scan_id, f"internal error: {type(exc).__name__}: {exc}")
 
 
 @app.task(name="scan.discovery", base=DiscoveryTask, bind=True)
@@ -115,13 +113,14 @@ class _Discovery:
                 logger.info("scan %d was cancelled", self.scan_id)
                 return
         except RootUnusableError as error:
-            self._abandon(f"nothing was changed: {error}")
+            _abandon(self.scan_id, f"nothing was changed: {error}")
             return
         if self.found == 0 and self.missing:
-            self._abandon(
+            _abandon(
+                self.scan_id,
                 f"nothing was changed: {shown} holds no music at all, though "
                 f"{len(self.missing)} files of it are known; is the disk mounted? "
-                "If they were deleted on purpose, leave one music file there and scan again"
+                "If they were deleted on purpose, leave one music file there and scan again",
             )
             return
         self._send_batch()
@@ -250,9 +249,11 @@ class _Discovery:
                 logger.warning("scan %d: %r %s", self.scan_id, path, reason)
         return missing
 
-    def _abandon(self, message: str) -> None:
-        logger.warning("scan %d failed: %s", self.scan_id, message)
-        scans.abandon(self.scan_id, message)
-        ask_for_vectors()  # of what was stored before it was interrupted
-        figures.end(self.scan_id, "failed")
-        events.publish("scan.failed", self.scan_id, message=message)
+
+def _abandon(scan_id: int, message: str) -> None:
+    """End a scan as failed, and tell it."""
+    logger.warning("scan %d failed: %s", scan_id, message)
+    scans.abandon(scan_id, message)
+    ask_for_vectors()  # of what was stored before
+    figures.end(scan_id, "failed")
+    events.publish("scan.failed", scan_id, message=message)

@@ -141,6 +141,7 @@ def test_scan_is_seen_from_its_start_to_its_end_across_a_restart_of_the_server(
     with held(worker):
         [running] = scans.active()
         assert page.text(".scan .path") == str(large_folder)
+        assert page.text(".scan .folder").startswith(f"in {large_folder}")
         # the server goes in the middle of the scan, and says so
         page.expect("ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED|ERR_CONNECTION_RESET")
         dashboard.stop()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from backend_worker.progress import events
 from tests.browser.page import FRENCH, PHONE
 from tests.support import lab
 
@@ -171,6 +172,19 @@ def test_french_browser_sees_french_and_writes_numbers_so(page):
     for key, value in english.items():
         if isinstance(value, str) and len(value) > 12 and "{" not in value:
             assert value not in shown, key
+
+
+def test_words_of_the_server_are_marked_as_english_in_french(page):
+    page.set_language(FRENCH)
+    page.open()
+    files = [{"path": "/music/a.mp3", "reason": "truncated: it ends too early"}]
+    events.publish("file.failed", count=1, files=files)
+    page.wait(lambda: page.all(".news [data-kind='file.failed']"), "news of a failure")
+    [item] = page.all(".news [data-kind='file.failed'] .what")
+    assert re.fullmatch(
+        r"/music/a\.mp3 n.a pas pu être lu.: truncated: it ends too early", item.text
+    )
+    assert page.text(".news .what [lang=en]") == "truncated: it ends too early"
 
 
 def test_language_can_be_chosen_and_is_remembered(page, places):

@@ -101,6 +101,8 @@ def test_tasks_tell_figures_that_add_up_and_end_with_the_scan(library, servers, 
         library.wait_for(ended, what="end of the scan")
         assert figures.running() == []
     assert any(scan.folder.startswith(root) for scan in seen)
+    later = {scan.folder for scan in seen if scan.walk_ended}
+    assert len(later) > 1, "after the walk it is the folder of what was stored"
     stored = [scan.stored for scan in seen]
     assert stored == sorted(stored), "it never goes back"
     assert len(set(stored)) > 5

@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from backend_worker.library.sample import make_library
+from backend_worker.progress import events
 
 TRACKS = 60
 
@@ -158,6 +159,8 @@ def test_missing_root_loses_nothing(library, worker, music, tmp_path):
     [(message,)] = library.rows("SELECT message FROM scan WHERE status = 'failed'")
     assert "No such file or directory" in message
     assert library.snapshot() == before
+    [failed] = [event for event in events.read() if event["kind"] == "scan.failed"]
+    assert failed["message"] == message
 
 
 def test_nothing_is_gone_after_a_walk_with_errors(library, worker, music, tmp_path):

@@ -6,7 +6,9 @@ from backend_worker.celery_app import app
 from backend_worker.cli.errors import UserError
 from backend_worker.cli.scan import start_scan
 from backend_worker.library.sample import make_library
+from backend_worker.progress import events
 from backend_worker.storage import scans
+from backend_worker.tasks.scan import discovery
 
 
 @pytest.fixture
@@ -48,6 +50,8 @@ def test_cancelled_scan_adds_up_and_the_next_one_completes(library, servers, mus
     with library.running_worker(servers):
         status = library.ended(scan_id)
         assert status.status == "cancelled"
+        [told] = [event for event in events.read() if event["kind"] == "scan.cancelled"]
+        assert (told["scan"], told["found"]) == (scan_id, status.found)
         assert status.found == status.stored + status.unchanged + status.failed + status.ignored
         assert library.scan(music).status == "completed"
 
@@ -60,3 +64,18 @@ def test_client_that_scans_a_running_folder_again_changes_nothing(library, serve
         library.settle()
         # one at a time: refused if both ran at once, unchanged if one after the other
         assert sum(status.stored for status in scans.recent()) == 12
+
+
+def test_walk_that_fails_unexpectedly_ends_its_scan_and_says_so(library, music):
+    scan_id = scans.begin(bytes(music), "the walk")
+    discovery.on_failure(RuntimeError("no idea"), "the walk", (str(music),), {}, None)
+    assert scans.get(scan_id).status == "failed"
+    [told] = [event for event in events.read() if event["kind"] == "scan.failed"]
+    assert (told["scan"], told["message"]) == (scan_id, "internal error: RuntimeError: no idea")
+
+
+def test_scan_that_is_refused_is_told(library, music):
+    running = scans.begin(bytes(music), "another")
+    discovery.apply(args=[str(music)])
+    [told] = [event for event in events.read() if event["kind"] == "scan.refused"]
+    assert (told["scan"], told["directory"]) == (running, str(music))

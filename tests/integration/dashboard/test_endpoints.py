@@ -80,6 +80,7 @@ def test_status_knows_the_worker_and_the_library(music, dashboard):
     [
         ("/api/albums", "albums", ["title", "artist", "date", "newest"]),
         ("/api/artists", "artists", ["name", "newest"]),
+        ("/api/tracks", "tracks", [None]),
     ],
 )
 def test_pages_follow_each_other_without_gap_or_double(music, dashboard, path, name, sorts):
@@ -88,7 +89,8 @@ def test_pages_follow_each_other_without_gap_or_double(music, dashboard, path, n
     for sort in sorts:
         found, after = [], ""
         while True:
-            page = dashboard.get(f"{path}?limit=4&sort={sort}{after}").json
+            order = f"&sort={sort}" if sort else ""
+            page = dashboard.get(f"{path}?limit=4{order}{after}").json
             found += [row["id"] for row in page[name]]
             if page["next"] is None:
                 break
@@ -148,6 +150,7 @@ def test_what_is_not_there_is_404_with_a_sentence(music, dashboard):
         ("/api/albums?limit=many", "limit='many': expected a whole number"),
         ("/api/albums?sort=size", "sort='size': use title, artist, date, newest"),
         ("/api/albums?after=zz", "`after` is not the `next`"),
+        ("/api/tracks?after=WyJ4IiwxXQ", "`after` is not the `next`"),
         ("/api/albums?after=WyJcdTAwMDAiLDFd&sort=newest", "`after` is not the `next`"),
         ("/api/tracks/x", "id='x': expected a whole number"),
         ("/api/tracks/99999999999999999999", "expected a whole number"),

@@ -27,6 +27,13 @@ TASK = "extract_batch (/y/backend_worker/tasks/extract.py:1)"
         ([STORE, "dumps (/z/json/__init__.py:1)"], "database"),
         (["group (/y/backend_worker/library/grouping.py:1)"], "grouping"),
         (["files (/y/backend_worker/library/walk.py:1)"], "walk"),
+        (
+            [
+                "publish (/y/backend_worker/progress/events.py:1)",
+                f"execute ({SITE}/redis/client.py:1)",
+            ],
+            "events",
+        ),
         (["put (/y/backend_worker/library/artwork/store.py:1)"], "covers"),
         (
             [

@@ -28,7 +28,7 @@ export function newsCard(signal) {
         h(
           "li",
           { class: TONES[item.kind] ?? null, "data-kind": item.kind, "data-count": item.count, "data-sum": item.sum },
-          h("span.what", null, sentence(item)),
+          h("span.what", null, ...sentence(item)),
           h("time", { datetime: item.time.toISOString(), title: dateTime(item.time) }, when(item.time)),
         ),
       ),
@@ -40,14 +40,22 @@ export function newsCard(signal) {
   return card;
 }
 
-/** One event as a sentence. */
-function sentence({ kind, data, sum }) {
+const ENGLISH = "\u0000"; // no text holds it
+
+/** One event as a sentence; the server's own words in it are English in every language. */
+function sentence(item) {
+  const english = item.data.files?.[0]?.reason ?? item.data.message ?? item.data.reason ?? "";
+  const [before, ...after] = text(item).split(ENGLISH);
+  return [before, ...after.map((rest) => [h("span", { lang: "en" }, english), rest])];
+}
+
+function text({ kind, data, sum }) {
   const scan = data.scan ?? data.id;
   if (kind === "batch.stored") return t("news.batch.stored", { count: sum });
   if (kind === "cover.stored") return t("news.cover.stored", { count: sum });
   if (kind === "vectors.stored") return t("news.vectors.stored", { count: sum });
   if (kind === "file.failed" && sum > 1) return t("news.file.failed.many", { count: sum });
-  if (kind === "file.failed") return t("news.file.failed", data.files?.[0] ?? {});
+  if (kind === "file.failed") return t("news.file.failed", { ...data.files?.[0], reason: ENGLISH });
   const figures = kind === "scan.completed" || kind === "scan.cancelled" ? figuresOf(data) : "";
   const key = `news.${kind}`;
   if (!has(key)) return kind;
@@ -57,7 +65,7 @@ function sentence({ kind, data, sum }) {
     to: String(data.to ?? ""),
     scan: String(scan ?? ""),
     root: data.root ?? data.directory ?? "",
-    message: data.message ?? data.reason ?? "",
+    message: ENGLISH,
     figures,
   });
 }

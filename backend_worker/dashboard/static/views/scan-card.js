@@ -79,7 +79,7 @@ function running() {
     setText(root, scan.root);
     setText(big, figures.walk_ended ? percent(Math.floor(share * 100) / 100) : number(done));
     setText(hint, sentence(figures, done, found));
-    folder.hidden = !figures.folder || figures.walk_ended;
+    folder.hidden = !figures.folder;
     if (!folder.hidden) setText(folder, t("scan.folder", { folder: figures.folder }));
     for (const part of PARTS) {
       segments[part].style.flexGrow = String(figures[part] ?? 0);
