@@ -15,6 +15,7 @@ trap 'rm -f "$ANSIBLE_LOG_PATH"' EXIT
 for scenario in "$@"; do
   started=$SECONDS
   molecule test --scenario-name "$scenario"
+  [ -s "$ANSIBLE_LOG_PATH" ] || { echo "scenario $scenario: Ansible wrote no log" >&2; exit 1; }
   if grep -A 5 'DEPRECATION WARNING' "$ANSIBLE_LOG_PATH" >&2; then
     echo "scenario $scenario uses what ansible-core is about to remove; see the warnings above" >&2
     exit 1
