@@ -10,17 +10,50 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from celery.concurrency.asynpool import AsynPool
+from billiard.compat import setblocking
+from celery.concurrency.asynpool import AsynPool, ResultHandler
 
 logger = logging.getLogger(__name__)
 
+# While a pool stops: between two looks for the results of processes that are still at work.
+FLUSH_SECONDS = 0.5
 LOOK_SECONDS = 10.0
 # A process says at once that it takes a task that was written to it.
 STUCK_SECONDS = 30.0
 
 
+class SteadyResultHandler(ResultHandler):
+    """Takes the last results of a pool that stops, without waiting for what will not come."""
+
+    def _flush_outqueue(
+        self, fd: int, remove: Any, process_index: dict[int, Any], on_state_change: Any
+    ) -> Any:
+        """Take a result of one process if a whole one is there.
+
+        Celery waits for the rest of half a result, for ever where its process was killed or the
+        event loop had begun to read it: a worker that lost Redis did not end then. The task
+        whose result is lost was not acknowledged, and is done once more.
+        """
+        process = process_index.get(fd)
+        if process is None:  # it was seen to end, and its results were taken then
+            return remove(fd)
+        reader = process.outq._reader
+        try:
+            setblocking(reader, 0)
+            result = reader.recv() if reader.poll(0) else None
+        except (OSError, EOFError, pickle.UnpicklingError):
+            return remove(fd)
+        if result:
+            on_state_change(result)
+        else:
+            time.sleep(FLUSH_SECONDS)
+        return None
+
+
 class SteadyPool(AsynPool):
     """Goes on where Celery 5.6.3 stumbles, when processes die just before a reconnect."""
+
+    ResultHandler = SteadyResultHandler
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._written_since: dict[int, float] = {}  # by the number of the job, monotonic seconds

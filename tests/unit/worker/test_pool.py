@@ -2,8 +2,16 @@
 
 import os
 import signal
+import struct
+import threading
+from types import SimpleNamespace
 
 import pytest
+from billiard import Pipe
+from billiard.compat import setblocking
+from celery.concurrency.asynpool import ResultHandler
+
+from backend_worker.worker.pool import SteadyResultHandler
 
 
 def kill_at_work(pool):
@@ -42,3 +50,29 @@ def test_open_files_do_not_grow_when_processes_die(pool):
         pool.reconnect()
         pool.run_until(lambda: len(pool.idle_pids()) == 2, "two idle processes")
     assert open_files() <= before
+
+
+@pytest.mark.parametrize("handler", [ResultHandler, SteadyResultHandler])
+def test_pool_that_stops_waits_for_no_rest_of_a_result(handler):
+    """Of a process that was killed while it wrote, or that the event loop began to read."""
+    reader, writer = Pipe(duplex=False)
+    setblocking(reader, 0)
+    process = SimpleNamespace(outq=SimpleNamespace(_reader=reader))
+    taken, removed = [], set()
+
+    def flush():
+        handler._flush_outqueue(None, 7, removed.add, {7: process}, taken.append)
+
+    writer.send("a result")
+    flush()
+    assert (taken, removed) == (["a result"], set())
+    os.write(writer.fileno(), struct.pack("!i", 100) + b"half of it")
+    thread = threading.Thread(target=flush, daemon=True)
+    thread.start()
+    thread.join(5)
+    if handler is ResultHandler:  # Celery's own: when this fails ours is not needed any more
+        assert thread.is_alive()
+        writer.close()
+    else:
+        assert not thread.is_alive()
+        assert removed == {7}
