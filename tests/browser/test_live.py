@@ -12,6 +12,7 @@ import pytest
 from backend_worker.cli.scan import start_scan
 from backend_worker.progress import events
 from backend_worker.storage import scans, search
+from backend_worker.storage.insert import INSERT_LOCK
 from tests.browser.conftest import TOKEN
 from tests.support import lab
 
@@ -19,9 +20,11 @@ pytestmark = pytest.mark.slow
 COPIES = 60  # of the library: a scan that takes some seconds
 FIGURE = re.compile(r"[\d,]+")
 
+# but for those that wait for the turn to store
 OTHERS_IN_TRANSACTIONS = (
     "SELECT FROM pg_stat_activity WHERE datname = current_database()"
-    " AND xact_start IS NOT NULL AND pid <> pg_backend_pid()"
+    " AND backend_type = 'client backend' AND xact_start IS NOT NULL AND pid <> pg_backend_pid()"
+    " AND wait_event IS DISTINCT FROM 'advisory'"
 )
 
 # Announcements are what a screen reader speaks: they are counted, and all must be few.
@@ -83,7 +86,8 @@ def link_tree(source, target):
 def held(worker):
     """Hold a worker with all its processes in the middle of a scan, but of no transaction.
 
-    What it has locked there would keep everybody waiting.
+    What it has locked there would keep everybody waiting. While it scans, one of its processes
+    is always in one that stores: the turn to store is taken first.
     """
 
     def hold():
@@ -95,11 +99,13 @@ def held(worker):
         os.killpg(worker.pid, signal.SIGCONT)
         return False
 
+    lab.rows("SELECT pg_advisory_lock(%s)", INSERT_LOCK)
     try:
         lab.wait_for(hold, what="a worker outside of transactions")
         yield
     finally:
         os.killpg(worker.pid, signal.SIGCONT)
+        lab.rows("SELECT pg_advisory_unlock(%s)", INSERT_LOCK)
 
 
 def start_from_page(page, folder):
