@@ -1,5 +1,7 @@
 """What the page shows of the board, and the way to Flower."""
 
+import re
+
 import httpx
 import pytest
 
@@ -74,6 +76,18 @@ def test_board_without_a_thermometer_has_no_chart_of_it(page, board, thermometer
     assert not chart(page, "Temperature")["shown"]
     thermometer(48)
     wait_for_value(page, "48°C")
+
+
+def test_memory_of_the_workers_processes_is_drawn(page, worker):
+    page.open()
+    page.wait(lambda: (chart(page, "Memory") or {}).get("points", 0) >= 2, "a line", seconds=60)
+    memory = chart(page, "Memory")
+    assert memory["shown"]
+    megabytes = re.fullmatch(r"(\d+) MB", memory["value"])
+    assert megabytes, memory
+    # a parent and at least one child, each with Python and its modules
+    assert 30 < int(megabytes[1]) < 1000
+    assert memory["label"].startswith(f"Memory: {memory['value']}, between ")
 
 
 def test_link_to_flower_is_there_while_flower_runs(driver, page, music, worker, tmp_path):

@@ -19,6 +19,9 @@ from tests.support import lab
 pytestmark = pytest.mark.slow
 COPIES = 60  # of the library: a scan that takes some seconds
 FIGURE = re.compile(r"[\d,]+")
+RATE_AND_TIME_LEFT = re.compile(
+    r"[\d,]+ of [\d,]+ files · [1-9][\d,]* files a second · .*\d.* left"
+)
 
 # but for those that wait for the turn to store
 OTHERS_IN_TRANSACTIONS = (
@@ -37,9 +40,12 @@ for (const id of ['announcer', 'toasts', 'banner']) {
   }).observe(document.getElementById(id), {childList: true, subtree: true, characterData: true});
 }
 window.shares = [];
+window.sentences = [];
 new MutationObserver(() => {
-  const now = document.querySelector('[role=progressbar]')?.getAttribute('aria-valuenow');
+  const bar = document.querySelector('[role=progressbar]');
+  const now = bar?.getAttribute('aria-valuenow');
   if (now) window.shares.push(Number(now));
+  if (bar) window.sentences.push(bar.getAttribute('aria-valuetext'));
 }).observe(document.querySelector('.scan'), {childList: true, subtree: true, attributes: true});
 """
 
@@ -174,6 +180,8 @@ def test_scan_is_seen_from_its_start_to_its_end_across_a_restart_of_the_server(
     )
     shares = page.js("return window.shares")
     assert shares == sorted(shares)
+    sentences = page.js("return window.sentences")
+    assert any(map(RATE_AND_TIME_LEFT.fullmatch, sentences)), sentences
     spoken = page.js("return window.spoken")
     assert len(spoken) <= 10, spoken
     assert any("The scan has ended." in text for text in spoken), spoken
