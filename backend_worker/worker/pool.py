@@ -5,18 +5,27 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import select
 import signal
+import struct
 import time
 from contextlib import suppress
 from typing import Any
 
-from billiard.compat import setblocking
+import billiard.pool
 from celery.concurrency.asynpool import AsynPool, ResultHandler
+
+from backend_worker.config import get_config
 
 logger = logging.getLogger(__name__)
 
 # While a pool stops: between two looks for the results of processes that are still at work.
 FLUSH_SECONDS = 0.5
+# Within which a process has written a message that it began.
+REST_SECONDS = 1.0
+# A process that ends waits until each of its results was taken, in billiard 30 s if one was lost.
+# Here so much longer than a soft shutdown, in which the worker takes none.
+RESULTS_TAKEN_SECONDS = 5.0
 LOOK_SECONDS = 10.0
 # A process says at once that it takes a task that was written to it.
 STUCK_SECONDS = 30.0
@@ -28,7 +37,7 @@ class SteadyResultHandler(ResultHandler):
     def _flush_outqueue(
         self, fd: int, remove: Any, process_index: dict[int, Any], on_state_change: Any
     ) -> Any:
-        """Take a result of one process if a whole one is there.
+        """Take one result of a process, or end a process that gives no whole one.
 
         Celery waits for the rest of half a result, for ever where its process was killed or the
         event loop had begun to read it: a worker that lost Redis did not end then. The task
@@ -39,15 +48,50 @@ class SteadyResultHandler(ResultHandler):
             return remove(fd)
         reader = process.outq._reader
         try:
-            setblocking(reader, 0)
-            result = reader.recv() if reader.poll(0) else None
-        except (OSError, EOFError, pickle.UnpicklingError):
+            if not reader.poll(0):
+                time.sleep(FLUSH_SECONDS)
+                return None
+            result = _receive(reader.fileno())
+        except (OSError, EOFError, ValueError, pickle.UnpicklingError):
+            kill(process)  # it would wait until its result is taken
             return remove(fd)
-        if result:
-            on_state_change(result)
-        else:
-            time.sleep(FLUSH_SECONDS)
+        on_state_change(result)
         return None
+
+
+def _receive(fd: int) -> Any:
+    """Return the message that begins in a pipe.
+
+    Raises:
+        TimeoutError: its rest does not come.
+        EOFError: the pipe was closed before.
+        ValueError, pickle.UnpicklingError: this is not the beginning of a message.
+    """
+    deadline = time.monotonic() + REST_SECONDS
+    (size,) = struct.unpack("!i", _read(fd, 4, deadline))  # as billiard.connection writes it
+    return pickle.loads(_read(fd, size, deadline))  # noqa: S301 - a process of our own wrote it
+
+
+def _read(fd: int, size: int, deadline: float) -> bytes:
+    if size < 0:
+        raise ValueError(f"not a size: {size}")
+    parts = b""
+    while len(parts) < size:
+        ready, _, _ = select.select([fd], [], [], max(deadline - time.monotonic(), 0))
+        if not ready:
+            raise TimeoutError(f"{len(parts)} of {size} bytes came")
+        part = os.read(fd, size - len(parts))
+        if not part:
+            raise EOFError
+        parts += part
+    return parts
+
+
+def kill(process: Any) -> None:
+    """Kill a process of the pool, unless it has ended."""
+    with suppress(ProcessLookupError):
+        if process._is_alive():
+            os.kill(process.pid, signal.SIGKILL)
 
 
 class SteadyPool(AsynPool):
@@ -57,6 +101,11 @@ class SteadyPool(AsynPool):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._written_since: dict[int, float] = {}  # by the number of the job, monotonic seconds
+        # billiard has no other way to set it; the processes get it from here by fork
+        billiard.pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = round(
+            (get_config().soft_shutdown_timeout + RESULTS_TAKEN_SECONDS)
+            / billiard.pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_INTERVAL
+        )
         super().__init__(*args, **kwargs)
 
     def register_with_event_loop(self, hub: Any) -> None:
@@ -89,8 +138,7 @@ class SteadyPool(AsynPool):
             logger.warning("process %d does not take its task: it is replaced", process.pid)
             self._written_since[number] = now
             if process._is_alive():
-                with suppress(ProcessLookupError):
-                    os.kill(process.pid, signal.SIGKILL)
+                kill(process)
             else:
                 self.on_job_process_down(job, process.pid)
 

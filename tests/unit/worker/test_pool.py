@@ -1,9 +1,12 @@
 """The pool goes on when processes die and Redis goes at the same time."""
 
 import os
+import select
 import signal
 import struct
+import subprocess
 import threading
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -11,7 +14,8 @@ from billiard import Pipe
 from billiard.compat import setblocking
 from celery.concurrency.asynpool import ResultHandler
 
-from backend_worker.worker.pool import SteadyResultHandler
+from backend_worker.config import get_config
+from backend_worker.worker.pool import RESULTS_TAKEN_SECONDS, SteadyResultHandler
 
 
 def kill_at_work(pool):
@@ -52,27 +56,78 @@ def test_open_files_do_not_grow_when_processes_die(pool):
     assert open_files() <= before
 
 
+class Pipes:
+    """What a pool knows of one process: the pipe that its results come from."""
+
+    def __init__(self):
+        reader, self.writer = Pipe(duplex=False)
+        setblocking(reader, 0)
+        self.process = subprocess.Popen(["sleep", "60"])
+        self.process._is_alive = lambda: self.process.poll() is None
+        self.process.outq = SimpleNamespace(_reader=reader)
+        self.taken, self.removed = [], set()
+
+    def flush(self, handler):
+        handler._flush_outqueue(None, 7, self.removed.add, {7: self.process}, self.taken.append)
+
+
+@pytest.fixture
+def pipes():
+    pipes = Pipes()
+    yield pipes
+    pipes.writer.close()
+    pipes.process.kill()
+    pipes.process.wait()
+
+
 @pytest.mark.parametrize("handler", [ResultHandler, SteadyResultHandler])
-def test_pool_that_stops_waits_for_no_rest_of_a_result(handler):
+def test_pool_that_stops_waits_for_no_rest_of_a_result(pipes, handler):
     """Of a process that was killed while it wrote, or that the event loop began to read."""
-    reader, writer = Pipe(duplex=False)
-    setblocking(reader, 0)
-    process = SimpleNamespace(outq=SimpleNamespace(_reader=reader))
-    taken, removed = [], set()
-
-    def flush():
-        handler._flush_outqueue(None, 7, removed.add, {7: process}, taken.append)
-
-    writer.send("a result")
-    flush()
-    assert (taken, removed) == (["a result"], set())
-    os.write(writer.fileno(), struct.pack("!i", 100) + b"half of it")
-    thread = threading.Thread(target=flush, daemon=True)
+    pipes.writer.send("a result")
+    pipes.flush(handler)
+    assert (pipes.taken, pipes.removed) == (["a result"], set())
+    os.write(pipes.writer.fileno(), struct.pack("!i", 100) + b"half of it")
+    thread = threading.Thread(target=pipes.flush, args=[handler], daemon=True)
     thread.start()
     thread.join(5)
     if handler is ResultHandler:  # Celery's own: when this fails ours is not needed any more
         assert thread.is_alive()
-        writer.close()
+        pipes.writer.close()
+        thread.join(5)
     else:
         assert not thread.is_alive()
-        assert removed == {7}
+        assert pipes.removed == {7}
+        assert pipes.process.wait(5) == -signal.SIGKILL, "it would wait for its result's taking"
+
+
+def test_pool_that_stops_takes_a_large_result_that_comes_in_pieces(pipes):
+    result = "x" * 1_000_000
+    thread = threading.Thread(target=pipes.writer.send, args=[result])
+    thread.start()
+    while not pipes.taken and not pipes.removed:
+        pipes.flush(SteadyResultHandler)
+    thread.join(5)
+    assert (pipes.taken, pipes.removed) == ([result], set())
+    assert pipes.process.poll() is None
+
+
+def test_pool_that_stops_ends_a_process_that_writes_no_results(pipes):
+    os.write(pipes.writer.fileno(), b"\xff" * 100)
+    pipes.flush(SteadyResultHandler)
+    assert (pipes.taken, pipes.removed) == ([], {7})
+    assert pipes.process.wait(5) == -signal.SIGKILL
+
+
+def test_pool_stops_soon_though_a_result_was_lost(pool):
+    """Its process would wait for half a minute until it is taken."""
+    job = pool.send(seconds=0.5)
+    pool.run_until(job.accepted, "a job that was taken")
+    readers = [process.outq._reader for process in pool.pool._pool]
+    ready, _, _ = select.select(readers, [], [], 10)
+    os.read(ready[0].fileno(), 1 << 16)
+    pool.pool._cache.clear()
+    started = time.monotonic()
+    pool.pool.close()
+    pool.pool.join()
+    most = get_config().soft_shutdown_timeout + RESULTS_TAKEN_SECONDS
+    assert most - 2 < time.monotonic() - started < most + 3
