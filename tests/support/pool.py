@@ -47,6 +47,12 @@ class Pool:
         self.pool.flush()
         self.pool.register_with_event_loop(self.hub)
 
+    def end(self):
+        """End the processes and the event loop."""
+        self.pool.terminate()
+        self.hub.close()
+        set_event_loop(None)
+
     def send(self, seconds):
         """Hand a job to the pool that takes so long."""
         return self.pool.apply_async(work, (self.journal, seconds), callback=self.results.append)

@@ -1,5 +1,4 @@
 import pytest
-from kombu.asynchronous import set_event_loop
 
 from tests.support.pool import Pool
 
@@ -11,6 +10,4 @@ def pool(tmp_path):
         pool.run_until(lambda: len(pool.idle_pids()) == 2, "two idle processes")
         yield pool
     finally:
-        pool.pool.terminate()
-        pool.hub.close()
-        set_event_loop(None)
+        pool.end()

@@ -12,10 +12,11 @@ from types import SimpleNamespace
 import pytest
 from billiard import Pipe
 from billiard.compat import setblocking
-from celery.concurrency.asynpool import ResultHandler
+from celery.concurrency.asynpool import AsynPool, ResultHandler
 
 from backend_worker.config import get_config
-from backend_worker.worker.pool import RESULTS_TAKEN_SECONDS, SteadyResultHandler
+from backend_worker.worker.pool import RESULTS_TAKEN_SECONDS, SteadyPool, SteadyResultHandler
+from tests.support.pool import Pool
 
 
 def kill_at_work(pool):
@@ -131,3 +132,35 @@ def test_pool_stops_soon_though_a_result_was_lost(pool):
     pool.pool.join()
     most = get_config().soft_shutdown_timeout + RESULTS_TAKEN_SECONDS
     assert most - 2 < time.monotonic() - started < most + 3
+
+
+@pytest.mark.parametrize("kind", [AsynPool, SteadyPool])
+def test_signal_finds_each_result_counted_or_unread(tmp_path, monkeypatch, kind):
+    """The worker stops in the signal's handler and waits there for processes that wait for that."""
+    pool = Pool(tmp_path / "journal", kind)
+    try:
+        pool.run_until(lambda: len(pool.idle_pids()) == 2, "two idle processes")
+        seen = []
+        signal.signal(
+            signal.SIGTERM, lambda *_: seen.append((bool(job.accepted()), bool(job.ready())))
+        )
+        add_reader = pool.hub.add_reader
+
+        def add_reader_and_signal(fd, *args):
+            # Celery calls it when it has read a message, before it looks what that says
+            if fd in pool.pool._fileno_to_outq and job:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return add_reader(fd, *args)
+
+        job = None
+        monkeypatch.setattr(pool.hub, "add_reader", add_reader_and_signal)
+        pool.reconnect()
+        job = pool.send(seconds=0)
+        pool.run_until(job.ready, "the job")
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        pool.end()
+    if kind is AsynPool:  # Celery's own: when this fails ours is not needed any more
+        assert seen == [(False, False), (True, False)]
+    else:
+        assert seen == [(True, False), (True, True)]
