@@ -50,6 +50,7 @@ def test_cancelled_scan_adds_up_and_the_next_one_completes(library, servers, mus
     with library.running_worker(servers):
         status = library.ended(scan_id)
         assert status.status == "cancelled"
+        library.settle()  # it is told after it is stored
         [told] = [event for event in events.read() if event["kind"] == "scan.cancelled"]
         assert (told["scan"], told["found"]) == (scan_id, status.found)
         assert status.found == status.stored + status.unchanged + status.failed + status.ignored
