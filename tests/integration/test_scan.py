@@ -159,6 +159,7 @@ def test_missing_root_loses_nothing(library, worker, music, tmp_path):
     [(message,)] = library.rows("SELECT message FROM scan WHERE status = 'failed'")
     assert "No such file or directory" in message
     assert library.snapshot() == before
+    library.settle()  # it is told after it is stored
     [failed] = [event for event in events.read() if event["kind"] == "scan.failed"]
     assert failed["message"] == message
 
