@@ -28,8 +28,10 @@ from mutagen.wave import WAVE
 from mutagen.wavpack import WavPack
 
 from backend_worker.library.tags.plain import plain_flac
+from backend_worker.library.tags.plain_iff import plain_aiff, plain_wave
 from backend_worker.library.tags.plain_mp4 import plain_mp4
 from backend_worker.library.tags.plain_mpeg import plain_mpeg
+from backend_worker.library.tags.plain_ogg import plain_opus, plain_vorbis
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -94,13 +96,13 @@ _BY_MAGIC: tuple[tuple[bytes, Kind], ...] = (
     (b"ADIF", ADTS),
     (b"\x0b\x77", Kind(AC3, "")),
 )
-_WAVE = Kind(WAVE, "", lossless=True, counted=True, options=_ID3)
-_AIFF = Kind(AIFF, "pcm", lossless=True, counted=True, options=_ID3)
+_WAVE = Kind(WAVE, "", lossless=True, counted=True, options=_ID3, short_way=plain_wave)
+_AIFF = Kind(AIFF, "pcm", lossless=True, counted=True, options=_ID3, short_way=plain_aiff)
 _MP4_AUDIO = Kind(_MP4, "", short_way=plain_mp4)
 _MP4_ATOMS = frozenset({b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"})
 _OGG_STREAMS: tuple[tuple[bytes, Kind], ...] = (
-    (b"\x01vorbis", Kind(OggVorbis, "vorbis", counted=True)),
-    (b"OpusHead", Kind(OggOpus, "opus", counted=True)),
+    (b"\x01vorbis", Kind(OggVorbis, "vorbis", counted=True, short_way=plain_vorbis)),
+    (b"OpusHead", Kind(OggOpus, "opus", counted=True, short_way=plain_opus)),
     (b"Speex   ", Kind(OggSpeex, "speex", counted=True)),
     (b"\x7fFLAC", Kind(OggFLAC, "flac", lossless=True)),
 )

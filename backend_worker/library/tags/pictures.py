@@ -15,6 +15,7 @@ from mutagen.id3 import ID3Tags
 from mutagen.mp4 import MP4Tags
 
 from backend_worker.library.tags.plain_id3 import PlainID3
+from backend_worker.library.tags.plain_mp4_tags import PlainMP4Tags
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -59,7 +60,7 @@ def _candidates(file: FileType | PlainFile, other_tags: Iterable[object]) -> Ite
                 yield _typed(frame.type, frame.mime, frame.data)
         elif isinstance(tags, VComment):
             yield from _in_vorbis_comments(tags)
-        elif isinstance(tags, MP4Tags):
+        elif isinstance(tags, (MP4Tags, PlainMP4Tags)):
             for cover in tags.get("covr", ()):
                 yield _typed(_FRONT_COVER, "", cover)
         elif isinstance(tags, ASFTags):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mutagen import Tags
 
     from backend_worker.library.tags.plain_id3 import PlainID3
+    from backend_worker.library.tags.plain_mp4_tags import PlainMP4Tags
 
 
 class NotPlainError(Exception):
@@ -52,7 +53,7 @@ class Beginning:
 class PlainFile:
     """What a short way read, as mutagen's ``FileType`` has it."""
 
-    tags: Tags | PlainID3 | None
+    tags: Tags | PlainID3 | PlainMP4Tags | None
     info: Any
     pictures: list[PlainPicture] = field(default_factory=list)
 
@@ -66,17 +67,18 @@ class PlainPicture(NamedTuple):
 
 
 class PlainInfo(NamedTuple):
-    """What the header of a FLAC file says of its audio."""
+    """What the header of a FLAC, Ogg or AIFF file says of its audio."""
 
     length: float  # seconds
     bitrate: int
     sample_rate: int
     channels: int
-    bits_per_sample: int
+    bits_per_sample: int = 0  # none where it is lossy
 
 
 _STREAM_INFO, _SEEK_TABLE, _COMMENTS, _CUE_SHEET, _PICTURE = 0, 3, 4, 5, 6
 _STREAM_INFO_BYTES = 34
+_LENGTH = struct.Struct("<I")  # of a Vorbis comment
 _LONGEST = 1_000_000.0  # seconds; the header of a longer file is probably damaged
 
 
@@ -149,12 +151,27 @@ def plain_comments(block: bytes) -> VComment:
         NotPlainError: they do not.
         struct.error: the block is too short.
     """
+    comments, end = comments_of(block, 0)
+    if end != len(block):
+        raise NotPlainError
+    return comments
+
+
+def comments_of(block: bytes, start: int) -> tuple[VComment, int]:
+    """Return the Vorbis comments that begin there, and where they end.
+
+    Raises:
+        NotPlainError: the block ends before, or there is something odd in them.
+        struct.error: as the first.
+    """
     comments = VComment()
-    (vendor_length,) = struct.unpack_from("<I", block)
-    (count,) = struct.unpack_from("<I", block, 4 + vendor_length)
-    start = 8 + vendor_length
+    read_length = _LENGTH.unpack_from
+    (vendor_length,) = read_length(block, start)
+    start += 4 + vendor_length
+    (count,) = read_length(block, start)
+    start += 4
     for _ in range(count):
-        (length,) = struct.unpack_from("<I", block, start)
+        (length,) = read_length(block, start)
         start += 4 + length
         name, equals, value = block[start - length : start].partition(b"=")
         if not equals or not name.isascii():
@@ -162,6 +179,6 @@ def plain_comments(block: bytes) -> VComment:
         key = name.decode("ascii")
         if key.isprintable() and key and "~" not in key:
             comments.append((key, value.decode("utf-8", "replace")))
-    if start != len(block):
+    if start > len(block):
         raise NotPlainError
-    return comments
+    return comments, start

@@ -23,6 +23,7 @@ from backend_worker.library.tags.names import (
     slot_of,
 )
 from backend_worker.library.tags.plain_id3 import PlainID3
+from backend_worker.library.tags.plain_mp4_tags import PlainMP4Tags
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -35,7 +36,7 @@ Slots = dict[str, list[str]]
 _MUSICBRAINZ = MUSICBRAINZ_OWNER.decode("ascii")
 
 
-def slots_of(tags: Tags | PlainID3 | None) -> Slots:
+def slots_of(tags: Tags | PlainID3 | PlainMP4Tags | None) -> Slots:
     """Return the texts of the tags by slot."""
     slots: Slots = {}
     for slot, values in _entries(tags):
@@ -48,7 +49,7 @@ def slots_of_riff_info(info: dict[bytes, str]) -> Slots:
     return {RIFF_INFO[name]: [value] for name, value in info.items() if name in RIFF_INFO}
 
 
-def _entries(tags: Tags | PlainID3 | None) -> Iterator[tuple[str, Iterable[str]]]:
+def _entries(tags: Tags | PlainID3 | PlainMP4Tags | None) -> Iterator[tuple[str, Iterable[str]]]:
     return next((read(tags) for kind, read in _READERS if isinstance(tags, kind)), iter(()))
 
 
@@ -72,7 +73,7 @@ def _asf(tags: ASFTags) -> Iterator[tuple[str, Iterable[str]]]:
             yield slot, (str(value),)
 
 
-def _mp4(tags: MP4Tags) -> Iterator[tuple[str, Iterable[str]]]:
+def _mp4(tags: MP4Tags | PlainMP4Tags) -> Iterator[tuple[str, Iterable[str]]]:
     for name, values in tags.items():
         if name in ("trkn", "disk"):
             field = "track" if name == "trkn" else "disc"
@@ -131,6 +132,7 @@ _READERS: tuple[tuple[type, Callable[[Any], Iterator[tuple[str, Iterable[str]]]]
     (ID3Tags, _id3),
     (VComment, _vorbis),
     (MP4Tags, _mp4),
+    (PlainMP4Tags, _mp4),
     (ASFTags, _asf),
     (APEv2, _ape),
 )

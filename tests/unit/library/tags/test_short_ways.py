@@ -1,5 +1,6 @@
 """The short ways through ordinary files give what mutagen's readers give, file by file."""
 
+import base64
 import io
 import os
 import struct
@@ -9,12 +10,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mutagen import id3
+from mutagen.aiff import AIFF
 from mutagen.flac import FLAC, Picture
 from mutagen.mp3 import MPEGInfo
-from mutagen.mp4 import MP4, MP4Cover
+from mutagen.mp4 import MP4, MP4Cover, MP4Tags
+from mutagen.mp4._atom import Atoms
+from mutagen.oggopus import OggOpus
+from mutagen.oggvorbis import OggVorbis
+from mutagen.wave import WAVE
 
 from backend_worker.library.sample import make_library
+from backend_worker.library.tags.plain import NotPlainError
 from backend_worker.library.tags.plain_id3 import plain_id3
+from backend_worker.library.tags.plain_mp4_tags import plain_mp4_tags
 from backend_worker.library.tags.plain_mpeg import plain_mpeg_info
 from backend_worker.library.tags.slots import slots_of
 from tests.unit.library.tags.files import (
@@ -26,7 +34,7 @@ from tests.unit.library.tags.files import (
     read,
 )
 
-SHORT = {"mp3", "flac", "m4a"}  # formats that have a short way
+SHORT = {"mp3", "flac", "m4a", "ogg", "opus", "aiff", "wav"}  # formats that have a short way
 
 
 @pytest.fixture(scope="module")
@@ -172,11 +180,135 @@ def test_flac_as_taggers_write_it(tmp_path):
     assert_short(path)
 
 
+# The comments fill a part of a page, several pages, and one of them to its end.
+@pytest.mark.parametrize("picture_bytes", [0, 100, 60_000, 200_000, *range(48_200, 48_400, 7)])
+@pytest.mark.parametrize(("template", "kind"), [("tone.ogg", OggVorbis), ("tone.opus", OggOpus)])
+def test_ogg_as_taggers_write_it(tmp_path, template, kind, picture_bytes):
+    path = copy_of(tmp_path, template)
+    file = kind(path)
+    file["title"] = ["Señorita", "𝄞"]
+    if picture_bytes:
+        picture = Picture()
+        picture.type, picture.mime, picture.data = 3, "image/jpeg", bytes(picture_bytes)
+        file["metadata_block_picture"] = [base64.b64encode(picture.write()).decode()]
+    file.save()
+    assert_short(path)
+
+
+@pytest.mark.parametrize("template", ["tone.ogg", "tone.opus"])
+def test_ogg_whose_last_page_is_no_last_one(tmp_path, template):
+    path = copy_of(tmp_path, template)
+    content = bytearray(TEMPLATES[template].read_bytes())
+    last = content.rindex(b"OggS")
+    flags, position, serial, segments = 5, 6, 14, 26  # in a page's header
+    for place, value in (
+        (flags, b"\0"),
+        (position, b"\xff" * 8),
+        (serial, b"X"),
+        (segments, b"\xff"),
+    ):
+        start, end = last + place, last + place + len(value)
+        with open(path, "wb") as file:
+            file.write(content[:start] + value + content[end:])
+        assert not assert_same_both_ways(path)
+    with open(path, "wb") as file:
+        file.write(content * 2)  # chained
+    assert_same_both_ways(path)
+
+
+@pytest.mark.parametrize("version", [3, 4])
+@pytest.mark.parametrize(("template", "kind"), [("tone.aiff", AIFF), ("tone.wav", WAVE)])
+def test_aiff_and_wav_as_taggers_write_them(tmp_path, template, kind, version):
+    path = copy_of(tmp_path, template)
+    file = kind(path)
+    if file.tags is None:
+        file.add_tags()
+    for frame in FRAMES:
+        file.tags.add(frame)
+    if version == 3:
+        file.tags.update_to_v23()
+    file.save(v2_version=version)
+    assert read(path).title == "Señorita"
+    assert_short(path)
+
+
+def chunk(order, name, data):
+    return name + struct.pack(f"{order}I", len(data)) + data + bytes(len(data) % 2)
+
+
+CHUNK_NAMES = [b"ID3 ", b"id3 ", b"Id3 ", b"COMM", b"SSND", b"fmt ", b"data", b"LIST", b"\xff\0 x"]
+CHUNKS = st.lists(
+    st.tuples(
+        st.sampled_from(CHUNK_NAMES),
+        st.sampled_from([b"", b"x", b"INFO", id3_tag(3, [id3_frame(3, b"TIT2", b"\0A")])]),
+    ),
+    max_size=4,
+)
+
+
+@pytest.mark.parametrize(("template", "order"), [("tone.aiff", ">"), ("tone.wav", "<")])
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
+@given(chunks=CHUNKS, first=st.booleans(), cut=st.sampled_from([0, 0, 0, 1, 9, 40]))
+def test_odd_chunks_of_aiff_and_wav(scratch, template, order, chunks, first, cut):
+    content = TEMPLATES[template].read_bytes()
+    added = b"".join(chunk(order, *each) for each in chunks)
+    body = content[8:12] + (added + content[12:] if first else content[12:] + added)
+    content = chunk(order, content[:4], body)
+    path = scratch / f"odd-{template}"
+    path.write_bytes(content[: len(content) - cut])
+    assert_same_both_ways(str(path))
+
+
+def atom(name, data):
+    return struct.pack(">I4s", 8 + len(data), name) + data
+
+
+def mp4_value(data, flags=1, name=b"data"):
+    return atom(name, struct.pack(">II", flags, 0) + data)
+
+
+MP4_VALUES = st.builds(
+    mp4_value,
+    st.sampled_from([b"", b"\0", b"\1", b"\xff\x80", b"\0\0\0\3\0\x0c", "𝄞".encode(), b"12345678"]),
+    st.sampled_from([0, 1, 1, 1, 13, 21, 1 << 24]),
+    st.sampled_from([b"data"] * 9 + [b"name"]),
+)
+MP4_ITEMS = st.builds(
+    lambda name, mean, values, rest: atom(name, mean + b"".join(values) + rest),
+    st.sampled_from(
+        b"\xa9nam \xa9ART cpil tmpo trkn gnre covr ---- ---- stik xxxx free meta".split()
+    ),
+    st.sampled_from(
+        [b""]
+        + [mp4_value(b"com.apple.iTunes", name=b"mean")[:-20] + b"iTunes"]
+        + 2 * [atom(b"mean", bytes(4) + b"com.apple") + atom(b"name", bytes(4) + b"ARTISTS")]
+    ),
+    st.lists(MP4_VALUES, max_size=3),
+    st.sampled_from([b""] * 9 + [b"x", bytes(8), bytes(16)]),
+)
+
+
+@settings(max_examples=700, suppress_health_check=list(HealthCheck))
+@given(items=st.lists(MP4_ITEMS, max_size=4))
+def test_mp4_tags_of_odd_atoms(items):
+    ilst = b"".join(items)
+    try:
+        plain = plain_mp4_tags(ilst)
+    except (NotPlainError, struct.error, UnicodeDecodeError):
+        return
+    moov = atom(b"moov", atom(b"udta", atom(b"meta", bytes(4) + atom(b"ilst", ilst))))
+    file = io.BytesIO(moov)
+    expected = MP4Tags(Atoms(file), file)
+    assert slots_of(plain) == slots_of(expected)
+    assert plain.get("covr", []) == [bytes(cover) for cover in expected.get("covr", ())]
+
+
 @pytest.mark.parametrize("template", ["tone-aac.m4a", "tone-alac.m4a"])
 def test_mp4_as_taggers_write_it(tmp_path, template):
     path = copy_of(tmp_path, template)
     file = MP4(path)
     file["\xa9nam"], file["trkn"], file["tmpo"] = ["Señorita", "𝄞"], [(3, 12)], [128]
+    file["cpil"] = True
     file["----:com.apple.iTunes:MusicBrainz Album Id"] = [UUID.encode()]
     file["covr"] = [MP4Cover(JPEG * 2000, MP4Cover.FORMAT_JPEG)]
     file.save()
