@@ -192,17 +192,18 @@ def _move(
 
 
 def _upsert_files(cursor: psycopg2.extensions.cursor, scan_id: int | None) -> None:
+    """Store the staged files, and note their ids in the staging table of tracks."""
     cursor.execute(
-        "INSERT INTO file (path, size, mtime_ns, fingerprint, state, reason, scan_id)"
+        "WITH stored AS ("
+        " INSERT INTO file (path, size, mtime_ns, fingerprint, state, reason, scan_id)"
         " SELECT path, size, mtime_ns, fingerprint,"
         "   CASE WHEN reason IS NULL THEN 'stored' ELSE 'failed' END, reason, %(scan)s"
         " FROM staged_file ORDER BY path"
         " ON CONFLICT (path) DO UPDATE SET size = excluded.size, mtime_ns = excluded.mtime_ns,"
         "   fingerprint = excluded.fingerprint, state = excluded.state, reason = excluded.reason,"
-        "   scan_id = coalesce(excluded.scan_id, file.scan_id), read_at = now(), gone_at = NULL",
+        "   scan_id = coalesce(excluded.scan_id, file.scan_id), read_at = now(), gone_at = NULL"
+        " RETURNING id, path)"
+        " UPDATE staged_track AS staged SET file_id = stored.id FROM stored"
+        " WHERE stored.path = staged.path",
         {"scan": scan_id},
-    )
-    cursor.execute(
-        "UPDATE staged_track AS staged SET file_id = file.id FROM file"
-        " WHERE file.path = staged.path"
     )

@@ -66,8 +66,7 @@ CREATE TEMP TABLE IF NOT EXISTS staged_album_artist (
     album_key text, position smallint, artist_key text
 ) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE IF NOT EXISTS staged_file (
-    path bytea PRIMARY KEY, size bigint, mtime_ns bigint, fingerprint bytea, reason text,
-    file_id bigint
+    path bytea PRIMARY KEY, size bigint, mtime_ns bigint, fingerprint bytea, reason text
 ) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE IF NOT EXISTS staged_track (
     LIKE track, path bytea, album_key text, file_id bigint
