@@ -27,7 +27,7 @@ from backend_worker.tasks.delivery import counted_delivery
 from backend_worker.tasks.insert import follow_again, store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 logger = logging.getLogger(__name__)
 
@@ -98,14 +98,14 @@ def read_files(file_paths: Sequence[str]) -> tuple[list[TrackRecord], list[Faile
     A file that vanished, or that changes while it is read, is left for the next scan.
     """
     limit = _TimeLimit(get_config().read_timeout_seconds)
-    with limit.handler():
-        return _read_files(file_paths, limit)
+    covers = CoverStore(get_config().cover_dir)
+    with limit.handler(), covers.together():
+        return _read_files(file_paths, limit, covers.put)
 
 
 def _read_files(
-    file_paths: Sequence[str], limit: _TimeLimit
+    file_paths: Sequence[str], limit: _TimeLimit, store_picture: Callable[[bytes], str]
 ) -> tuple[list[TrackRecord], list[FailedFile], int]:
-    store = CoverStore(get_config().cover_dir)
     tracks: list[TrackRecord] = []
     failures: list[FailedFile] = []
     ignored = 0
@@ -125,7 +125,7 @@ def _read_files(
         facts = (path, before.st_size, before.st_mtime_ns)
         try:
             with limit:
-                result = read_track(*facts, store_picture=store.put)
+                result = read_track(*facts, store_picture=store_picture)
         except FileNotFoundError:
             ignored += 1
             continue

@@ -116,9 +116,10 @@ def store_picture(store: CoverStore, data: bytes) -> tuple[str, Picture]:
         CoverStoreError: the store cannot be written.
     """
     rendered = render(data)
-    picture = store.put(data)
-    for size, suffix, thumbnail in rendered.thumbnails:
-        store.put_thumbnail(picture, size, suffix, thumbnail)
+    with store.together():
+        picture = store.put(data)
+        for size, suffix, thumbnail in rendered.thumbnails:
+            store.put_thumbnail(picture, size, suffix, thumbnail)
     return picture, rendered.picture
 
 

@@ -13,7 +13,7 @@ import os
 import re
 import tempfile
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from backend_worker.library.artwork import THUMBNAIL_SIZES
 
@@ -31,6 +31,8 @@ _KEEP_BYTES = 4 * 1024 * 1024
 # An existing picture that is put again counts as new after this many seconds.
 _REFRESH_SECONDS = 3600
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
+# So many files are held open at most before they are brought onto the disk.
+_MOST_WAITING = 100
 
 
 class CoverStoreError(OSError):
@@ -48,6 +50,13 @@ class CoverStoreError(OSError):
         return self.sentence
 
 
+class _Waiting(NamedTuple):
+    """A file that is written, but not yet on the disk and under its name."""
+
+    descriptor: int
+    temporary: str
+
+
 class CoverStore:
     """A content-addressed store in one folder, shared by all processes of the worker.
 
@@ -58,6 +67,30 @@ class CoverStore:
     def __init__(self, folder: str) -> None:
         self.folder = folder
         self._last: tuple[bytes, str] | None = None
+        self._waiting: dict[str, _Waiting] = {}  # by the path where each will lie
+        self._together = False
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """Bring what is put within the block onto the disk at its end, at once.
+
+        Each file takes its time on an SD card, all of them little more than one. They are in
+        the store only then, in the order in which they were put; those that still wait when
+        the block raises never are.
+
+        Raises:
+            CoverStoreError: see :meth:`put`; of those that waited none was stored.
+        """
+        self._together = True
+        try:
+            yield
+            try:
+                self._finish()
+            except OSError as error:
+                raise self._error(error) from error
+        finally:
+            self._together = False
+            self._discard()
 
     def put(self, data: bytes) -> str:
         """Store a picture unless it is there, and return its SHA-256 (hex).
@@ -75,7 +108,7 @@ class CoverStore:
         picture = digest(data)
         path = self.path(picture)
         try:
-            if not _refresh(path, len(data)):
+            if path not in self._waiting and not _refresh(path, len(data)):
                 self._write(path, data)
         except OSError as error:
             raise self._error(error) from error
@@ -218,6 +251,12 @@ class CoverStore:
                 yield os.path.join(self.folder, first, second)
 
     def _write(self, path: str, data: bytes) -> None:
+        self._waiting[path] = self._begin(path, data)
+        if not self._together or len(self._waiting) >= _MOST_WAITING:
+            self._finish()
+
+    def _begin(self, path: str, data: bytes) -> _Waiting:
+        """Write a file under a temporary name beside its place."""
         folder = os.path.dirname(path)
         try:
             descriptor, temporary = tempfile.mkstemp(prefix=_TEMPORARY, dir=folder)
@@ -226,15 +265,39 @@ class CoverStore:
             os.makedirs(folder, exist_ok=True)
             descriptor, temporary = tempfile.mkstemp(prefix=_TEMPORARY, dir=folder)
         try:
-            with open(descriptor, "wb") as file:
-                os.fchmod(descriptor, 0o644)
+            os.fchmod(descriptor, 0o644)
+            with open(descriptor, "wb", closefd=False) as file:
                 file.write(data)
-                file.flush()
-                os.fsync(descriptor)
-            os.replace(temporary, path)
         except BaseException:  # also an alarm or the end of the process
+            os.close(descriptor)
             _unlink(temporary)
             raise
+        return _Waiting(descriptor, temporary)
+
+    def _finish(self) -> None:
+        """Bring what was written onto the disk, then under its name."""
+        try:
+            # This begins to write, and so gives each file its place: ext4 would have a
+            # transaction of its own for each else. Of 400 pictures, 25 at a time, the disk had
+            # to flush 421 times instead of 800.
+            for waiting in self._waiting.values():
+                os.posix_fadvise(waiting.descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            for waiting in self._waiting.values():
+                os.fsync(waiting.descriptor)
+            for path in list(self._waiting):
+                os.replace(self._waiting[path].temporary, path)
+                os.close(self._waiting.pop(path).descriptor)
+        finally:
+            self._discard()
+
+    def _discard(self) -> None:
+        """Remove what was written and has not got its name."""
+        if self._waiting:
+            self._last = None  # it may be one of them
+        while self._waiting:
+            _, waiting = self._waiting.popitem()
+            os.close(waiting.descriptor)
+            _unlink(waiting.temporary)
 
     def _error(self, error: OSError) -> CoverStoreError:
         if isinstance(error, CoverStoreError):

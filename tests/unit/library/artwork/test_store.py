@@ -142,6 +142,56 @@ def test_an_interrupted_write_leaves_nothing_behind(store, monkeypatch):
     assert files_of(store) == []
 
 
+@pytest.mark.parametrize("count", [1, 20, 250])
+def test_pictures_together_are_on_the_disk_before_any_has_its_name(store, monkeypatch, count):
+    calls = []
+    for name in ("fsync", "replace"):
+        real = getattr(os, name)
+        monkeypatch.setattr(
+            os, name, lambda *args, name=name, real=real: (calls.append(name), real(*args))
+        )
+    data = [str(number).encode() for number in range(count)]
+    open_files = len(os.listdir("/proc/self/fd"))
+    with store.together():
+        pictures = [store.put(each) for each in data + data[:1]]
+        assert len(os.listdir("/proc/self/fd")) - open_files <= 100
+    assert len(os.listdir("/proc/self/fd")) == open_files
+    assert [store.read(picture) for picture in pictures] == data + data[:1]
+    assert len(files_of(store)) == count
+    assert calls.count("fsync") == calls.count("replace") == count
+    # a hundred at most at a time
+    assert "".join(name[0] for name in calls).count("fr") == -(-count // 100)
+
+
+def put_together(store, *pictures):
+    with store.together():
+        for picture in pictures:
+            store.put(picture)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(28, "No space left on device")])
+def test_pictures_together_are_not_stored_when_the_disk_fails(store, monkeypatch, error):
+    def fsync(_descriptor):
+        raise error
+
+    before = store.put(b"before")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fsync)
+        with pytest.raises((KeyboardInterrupt, CoverStoreError)):
+            put_together(store, b"one", b"another")
+    assert list(store.hashes()) == [before]
+    assert len(files_of(store)) == 1
+    another = store.put(b"another")  # it is not taken for stored
+    assert store.read(another) == b"another"
+
+
+def test_pictures_together_are_not_stored_when_the_work_on_them_fails(store):
+    with pytest.raises(TypeError):
+        put_together(store, b"one", "no bytes")
+    assert files_of(store) == []
+    assert store.read(store.put(b"one")) == b"one"
+
+
 def test_leftovers_of_a_killed_writer_are_no_pictures_and_are_removed(store):
     picture = store.put(b"a picture")
     leftover = os.path.join(os.path.dirname(store.path(picture)), ".tmp-abc")
