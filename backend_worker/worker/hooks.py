@@ -30,6 +30,9 @@ PRELOADED = (
     "encodings.latin_1",  # ID3 tags
     "encodings.utf_16",
 )
+# Of a process' garbage collector: after so many new objects it looks at them, and after so many
+# looks at older ones. Python's own are 700, 10 and 10.
+COLLECTOR_THRESHOLDS = (10_000, 5, 5)
 
 app.steps["worker"].add(GiveBackOrphans)
 app.steps["worker"].add(Tell)
@@ -68,8 +71,13 @@ def _tidy_memory(**_: Any) -> None:
 
 @signals.worker_process_init.connect
 def _leave_the_parents_objects(**_: Any) -> None:
-    """Keep the collector of a new process off what it inherited, however late it was forked."""
+    """Keep the collector of a new process off what it inherited, however late it was forked.
+
+    And let it look less often at what is new: the records of a batch are thousands of objects
+    that live until it is stored, and looking through them took an eighth of reading it.
+    """
     gc.freeze()
+    gc.set_threshold(*COLLECTOR_THRESHOLDS)
 
 
 @signals.worker_init.connect
