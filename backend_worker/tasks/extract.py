@@ -22,7 +22,7 @@ from backend_worker.library.walk import LONGEST_PATH
 from backend_worker.storage import batches
 from backend_worker.storage.maintenance import READ_AGAIN
 from backend_worker.tasks.arguments import as_paths
-from backend_worker.tasks.base import BatchTask, send
+from backend_worker.tasks.base import BatchTask, chunks, send
 from backend_worker.tasks.delivery import counted_delivery
 from backend_worker.tasks.insert import follow_again, store
 
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
 logger = logging.getLogger(__name__)
+
+# Covers of so many files are brought onto the disk at once; each waits as an open file.
+COVERS_TOGETHER = 100
 
 
 class _ReadingTookTooLongError(Exception):
@@ -99,8 +102,18 @@ def read_files(file_paths: Sequence[str]) -> tuple[list[TrackRecord], list[Faile
     """
     limit = _TimeLimit(get_config().read_timeout_seconds)
     covers = CoverStore(get_config().cover_dir)
-    with limit.handler(), covers.together():
-        return _read_files(file_paths, limit, covers.put)
+    tracks: list[TrackRecord] = []
+    failures: list[FailedFile] = []
+    ignored = 0
+    with limit.handler():
+        for part in chunks(file_paths, COVERS_TOGETHER):
+            # the limit is one of reading, and must not cut the covers of other files off
+            with covers.together():
+                found = _read_files(part, limit, covers.put)
+            tracks += found[0]
+            failures += found[1]
+            ignored += found[2]
+    return tracks, failures, ignored
 
 
 def _read_files(

@@ -31,8 +31,6 @@ _KEEP_BYTES = 4 * 1024 * 1024
 # An existing picture that is put again counts as new after this many seconds.
 _REFRESH_SECONDS = 3600
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
-# So many files are held open at most before they are brought onto the disk.
-_MOST_WAITING = 100
 
 
 class CoverStoreError(OSError):
@@ -75,8 +73,8 @@ class CoverStore:
         """Bring what is put within the block onto the disk at its end, at once.
 
         Each file takes its time on an SD card, all of them little more than one. They are in
-        the store only then, in the order in which they were put; those that still wait when
-        the block raises never are.
+        the store only then, in the order in which they were put; none of them is when the
+        block raises. Until then each is an open file.
 
         Raises:
             CoverStoreError: see :meth:`put`; of those that waited none was stored.
@@ -252,7 +250,7 @@ class CoverStore:
 
     def _write(self, path: str, data: bytes) -> None:
         self._waiting[path] = self._begin(path, data)
-        if not self._together or len(self._waiting) >= _MOST_WAITING:
+        if not self._together:
             self._finish()
 
     def _begin(self, path: str, data: bytes) -> _Waiting:

@@ -2,10 +2,14 @@
 
 import os
 import shutil
+import signal
 
 import pytest
+from mutagen.id3 import APIC, ID3
 
+from backend_worker.config import get_config
 from backend_worker.library import sample
+from backend_worker.library.artwork.store import CoverStore
 from backend_worker.library.walk import LONGEST_PATH
 from backend_worker.tasks import extract
 from backend_worker.tasks.extract import read_files, scan_of
@@ -56,6 +60,32 @@ def test_name_that_is_not_utf8(track, tmp_path):
     os.rename(track, odd)
     [record], _, _ = read_files([os.fsdecode(odd)])
     assert os.fsencode(record.path) == odd
+
+
+def test_every_track_comes_with_its_cover_in_the_store(track, tmp_path, monkeypatch):
+    """Also when reading a file among them took too long, after its cover was kept."""
+    contents = {}
+    for number in range(extract.COVERS_TOGETHER + 20):
+        path = shutil.copy(track, tmp_path / f"with cover {number}.mp3")
+        tags = ID3()
+        tags.add(APIC(mime="image/jpeg", type=3, data=b"picture %d" % number))
+        tags.save(path)
+        contents[str(path)] = b"picture %d" % number
+    slow = list(contents)[50]
+    read_track = extract.read_track
+
+    def read_slowly(path, *facts, **options):
+        record = read_track(path, *facts, **options)
+        if path == slow:
+            os.kill(os.getpid(), signal.SIGALRM)
+        return record
+
+    monkeypatch.setattr(extract, "read_track", read_slowly)
+    tracks, failures, ignored = read_files(list(contents))
+    assert ([failure.path for failure in failures], ignored) == ([slow], 0)
+    store = CoverStore(get_config().cover_dir)
+    found = {record.path: store.read(record.picture) for record in tracks}
+    assert found == {path: data for path, data in contents.items() if path != slow}
 
 
 @pytest.mark.parametrize(
