@@ -33,7 +33,7 @@ lint-roles: $(VENV)/.control ## check the roles, playbooks and inventories
 bench: $(VENV)/.bench ## measure in ten minutes: nine against one, others, sizes, stages
 	@$(BIN)/python -m benchmarks run $(BENCH)
 
-bench-full: $(VENV)/.bench ## the same with up to 100,000 tracks, in one to two hours
+bench-full: $(VENV)/.bench ## the same with up to 100,000 tracks, in about an hour
 	@$(BIN)/python -m benchmarks run --scale full $(BENCH)
 
 bench-table: $(VENV)/.bench ## write the results into the README
