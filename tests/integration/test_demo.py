@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import httpx
@@ -82,6 +83,27 @@ def test_demo_ends_with_the_summary_and_the_second_run_finds_nothing_new(tmp_pat
     final = json.loads(output.splitlines()[-1])
     assert (final["stored"], final["unchanged"], final["status"]) == (0, TRACKS, "completed")
     assert wait_until_none(tmp_path) == []
+
+
+def test_the_demo_waits_for_the_task_that_asks_for_the_vectors(library):
+    """It stores the last batch: the scan has ended by then, and no vector is asked for yet."""
+    from backend_worker.cli import demo
+    from backend_worker.progress.connection import redis_client
+    from backend_worker.tasks.broker import UNACKED_KEY
+
+    redis_client().hset(UNACKED_KEY, "tag", json.dumps([{}, "", "extract"]))
+    ended = threading.Event()
+
+    def wait():
+        demo._wait_for_followers(quiet=True)
+        ended.set()
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    assert not ended.wait(5 * demo.POLL_SECONDS)
+    redis_client().hdel(UNACKED_KEY, "tag")
+    assert ended.wait(20)
+    waiting.join()
 
 
 @pytest.mark.slow
