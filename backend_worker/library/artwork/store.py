@@ -77,7 +77,7 @@ class CoverStore:
         block raises. Until then each is an open file.
 
         Raises:
-            CoverStoreError: see :meth:`put`; of those that waited none was stored.
+            CoverStoreError: see :meth:`put`.
         """
         self._together = True
         try:

@@ -1,13 +1,13 @@
 -- The same results for less: what inserting a batch computes again and again.
 
--- translate() compares each character of a text with each of its 32: 14 us a track, of which
--- this takes 1.5. In the collation "C" these are the same 32 characters.
+-- translate() compares each character of a text with each of its 32, which took 12 us a
+-- track; this takes 1.5. In the collation "C" these are the same 32 characters.
 ALTER TABLE track ALTER COLUMN words SET EXPRESSION AS (
     to_tsvector('simple', regexp_replace(search_text COLLATE "C", '[[:punct:]]', ' ', 'g'))
 );
 
--- In SQL it was written out into each statement that uses it, ten times in one, which took
--- longer to plan than to run.
+-- In SQL it was written out wherever it is used: the two statements that merge a batch's artists
+-- and albums took 1.7 ms to plan, now 1.0.
 CREATE OR REPLACE FUNCTION better_spelling(a text, b text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     AS $$
