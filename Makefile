@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Deploying needs Ansible alone: 70 MB, where testing the roles needs a gigabyte.
+DEPLOY := $(VENV)/deploy
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test chaos soak lint lint-roles bench bench-full bench-table molecule \
@@ -13,7 +15,7 @@ help: ## show this list
 demo: $(VENV)/.demo ## scan a made-up library, or MUSIC=~/Music, with servers of its own
 	@$(BIN)/backend-worker demo $(if $(MUSIC),--music "$(MUSIC)")
 
-test: $(VENV)/.test lint ## lint, then all tests on real servers
+test: $(VENV)/.test $(DEPLOY)/.installed lint ## lint, then all tests on real servers
 	@$(BIN)/pytest $(PYTEST)
 
 chaos: $(VENV)/.test ## outages of a minute, power cuts, a short soak: eight minutes
@@ -48,10 +50,29 @@ molecule-arm64: $(VENV)/.control ## the whole of site.yml on arm64, emulated whe
 	@tools/molecule-host.sh arm64
 	@tools/molecule.sh $(if $(filter command,$(firstword $(origin SCENARIO))),$(SCENARIO),default)
 
-deploy: $(VENV)/.control ## install everything on a Pi: make deploy HOST=raspberrypi.local
-	@test -n "$(HOST)" || { echo "name the Pi: make deploy HOST=raspberrypi.local"; exit 1; }
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-playbook site.yml -e ansible_host=$(HOST) \
-	  $(if $(REMOTE_USER),-u $(REMOTE_USER)) $(ANSIBLE)
+# HOST may be [user@]name, [user@]name:port or [user@][IPv6 address]:port, as others write it.
+TARGET = $(lastword $(subst @, ,$(HOST)))
+TARGET_PARTS = $(if $(findstring ],$(TARGET)),$(subst ], ,$(subst ]:, ,$(subst [,,$(TARGET)))),$(strip \
+  $(if $(findstring ::,$(TARGET)),$(TARGET),$(strip \
+  $(if $(filter 2,$(words $(subst :, ,$(TARGET)))),$(subst :, ,$(TARGET)),$(TARGET))))))
+TARGET_USER = $(or $(REMOTE_USER),$(if $(findstring @,$(HOST)),$(firstword $(subst @, ,$(HOST)))))
+TARGET_PORT = $(or $(PORT),$(word 2,$(TARGET_PARTS)))
+TARGET_KEY = $(patsubst ~/%,$(HOME)/%,$(KEY))
+PLAYBOOK ?= site.yml
+# Ansible runs in UTF-8 alone; where the user's locale is another, or was never generated, the
+# first of this machine's that is.
+IN_UTF8 = $(if $(filter UTF-8,$(shell locale charmap 2>/dev/null)),,LC_ALL=$(firstword \
+  $(shell locale -a 2>/dev/null | grep -iE '^(C|en_US)\.utf-?8$$')))
+# ANSIBLE_CONFIG: Ansible takes no ansible.cfg from a folder that everybody may write, as all are
+# below /mnt/c of WSL.
+deploy: $(DEPLOY)/.installed ## install everything on a Pi: make deploy HOST=raspberrypi.local; REMOTE_USER, PORT, KEY for ssh
+	@test $(words $(HOST)) = 1 || { echo "name the Pi: make deploy HOST=raspberrypi.local"; exit 1; }
+	@test -z "$(KEY)" || test -r "$(TARGET_KEY)" || { echo "KEY=$(KEY): no such file"; exit 1; }
+	@PATH="$(CURDIR)/$(DEPLOY)/bin:$$PATH" ANSIBLE_CONFIG="$(CURDIR)/ansible.cfg" $(IN_UTF8) \
+	  ansible-playbook $(PLAYBOOK) -e ansible_host=$(firstword $(TARGET_PARTS)) \
+	  $(if $(TARGET_USER),-e ansible_user=$(TARGET_USER)) \
+	  $(if $(TARGET_PORT),-e ansible_port=$(TARGET_PORT)) \
+	  $(if $(KEY),-e '{"ansible_ssh_private_key_file": "$(TARGET_KEY)"}') $(ANSIBLE)
 
 lock: ## pin what the Pi installs, with hashes (needs uv)
 	@uv pip compile --quiet --universal --python-version 3.13 --generate-hashes \
@@ -61,9 +82,13 @@ lock: ## pin what the Pi installs, with hashes (needs uv)
 clean: ## remove the environment, the demo's servers and their data
 	rm -rf $(VENV) .run build *.egg-info .pytest_cache .hypothesis .ruff_cache
 
+define check-python
+$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+  { echo "Python 3.11 or newer is needed; name it: make PYTHON=python3.13 $(MAKECMDGOALS)"; exit 1; }
+endef
+
 $(VENV)/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "Python 3.11 or newer is needed; name it: make PYTHON=python3.13 $(MAKECMDGOALS)"; exit 1; }
+	@$(check-python)
 	@$(PYTHON) -m venv $(VENV) || \
 	  { rm -rf $(VENV); echo "Debian: sudo apt install python3-venv"; exit 1; }
 
@@ -85,4 +110,12 @@ $(VENV)/.bench: pyproject.toml $(VENV)/bin/python
 $(VENV)/.control: requirements.txt $(VENV)/bin/python
 	@echo "installing into $(VENV) …"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	@touch $@
+
+$(DEPLOY)/.installed: requirements.txt
+	@$(check-python)
+	@echo "installing Ansible into $(DEPLOY) …"
+	@$(PYTHON) -m venv $(DEPLOY) || \
+	  { rm -rf $(DEPLOY); echo "Debian: sudo apt install python3-venv"; exit 1; }
+	@$(DEPLOY)/bin/pip install --quiet --disable-pip-version-check "$$(grep '^ansible-core' $<)"
 	@touch $@

@@ -24,6 +24,17 @@ def test_every_playbook_says_how_it_is_run(path: pathlib.Path) -> None:
     assert re.search(rf"^#   ansible-playbook playbooks/{path.name}( {{3}}|$)", head, re.MULTILINE)
 
 
+@pytest.mark.parametrize("path", [ROOT / "site.yml", *PLAYBOOKS], ids=lambda path: path.stem)
+def test_every_playbook_ends_where_it_has_no_host(path: pathlib.Path) -> None:
+    first = yaml.safe_load(path.read_text(encoding="utf-8"))[0]
+    imported = path.parent / first["ansible.builtin.import_playbook"]
+    # the upgrade begins with the backup, which begins with the check
+    if imported.name != "check_hosts.yml":
+        first = yaml.safe_load(imported.read_text(encoding="utf-8"))[0]
+        imported = imported.parent / first["ansible.builtin.import_playbook"]
+    assert imported.samefile(ROOT / "playbooks" / "plays" / "check_hosts.yml")
+
+
 @pytest.mark.parametrize("path", PLAYBOOKS, ids=lambda path: path.stem)
 def test_variables_that_a_comment_offers_are_read(path: pathlib.Path) -> None:
     head, _, body = path.read_text(encoding="utf-8").partition("\n- name:")
@@ -48,5 +59,5 @@ def test_variables_that_a_comment_offers_are_read(path: pathlib.Path) -> None:
     ],
 )
 def test_a_bug_report_has_no_password(line: str, shown: str) -> None:
-    [play] = yaml.safe_load((ROOT / "playbooks" / "diagnose.yml").read_text(encoding="utf-8"))
+    _, play = yaml.safe_load((ROOT / "playbooks" / "diagnose.yml").read_text(encoding="utf-8"))
     assert re.sub(play["vars"]["diagnose_secrets"], r"\1\2***", line) == shown

@@ -39,6 +39,17 @@ def test_requirements_name_what_the_project_names() -> None:
         assert ours[name].specifier == requirement.specifier, name
 
 
+def test_deploying_needs_one_line_of_it() -> None:
+    """`make deploy` installs that line alone; the roles use nothing that it does not bring."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert "$$(grep '^ansible-core' $<)" in makefile
+    assert "ansible-core" in required_by_file()
+    used = re.compile(r"^\s*(?:- )?((?!ansible\.builtin)[a-z_]+\.[a-z_]+\.[a-z_]+):", re.MULTILINE)
+    for folder in ("roles", "playbooks"):
+        for path in (ROOT / folder).rglob("*.yml"):
+            assert not used.findall(path.read_text(encoding="utf-8")), path
+
+
 def test_lock_satisfies_the_project() -> None:
     versions = locked()
     for name, requirement in required_by_project("flower").items():
