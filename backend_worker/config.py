@@ -192,7 +192,9 @@ class Config:
         "127.0.0.1:8337", "address and port of the dashboard; 0.0.0.0:8337 opens it to the network"
     )
     dashboard_allowed_hosts: str = _setting(
-        "", "further names of this machine that browsers may use, separated by commas"
+        "",
+        "further names that browsers may use, separated by commas, such as that of a proxy;"
+        " no ports",
     )
     dashboard_token_file: str = _setting(
         "", "file with the token that changes need; empty: nothing can be changed from there"
@@ -241,6 +243,12 @@ class Config:
                 f"{PREFIX}DASHBOARD_LISTEN={self.dashboard_listen!r}: use ADDRESS:PORT, such as "
                 "127.0.0.1:8337 or [::]:8337"
             )
+        for name in self.dashboard_allowed_names:
+            if not re.fullmatch(r"[a-z0-9_.-]+", name):
+                raise ConfigError(
+                    f"{PREFIX}DASHBOARD_ALLOWED_HOSTS: {name!r} is no host name: leave out "
+                    "http:// and the port"
+                )
         if not self.redis_url.startswith(("redis://", "rediss://", "redis+socket://")):
             raise ConfigError(
                 f"{PREFIX}REDIS_URL={redact(self.redis_url)!r}: it starts with redis://, "
@@ -252,6 +260,12 @@ class Config:
         """Host and port of ``dashboard_listen``."""
         host, _, port = self.dashboard_listen.rpartition(":")
         return host.strip("[]"), int(port)
+
+    @property
+    def dashboard_allowed_names(self) -> list[str]:
+        """The names of ``dashboard_allowed_hosts``, in lower case."""
+        names = self.dashboard_allowed_hosts.lower().split(",")
+        return [name.strip().rstrip(".") for name in names if name.strip()]
 
     @property
     def max_memory_per_child_kib(self) -> int:

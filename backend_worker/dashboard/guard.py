@@ -3,6 +3,8 @@
 The page is on loopback or on a home network without TLS. What a browser can be tricked into is
 refused here: pages of other sites may neither read (the Host header shows a name that was bent
 to this address) nor write (Origin, Sec-Fetch-Site, and a token that no browser sends by itself).
+A reverse proxy may put another Host there; then its X-Forwarded-Host, and the Origin of whoever
+writes, must be names of this machine just the same.
 """
 
 from __future__ import annotations
@@ -65,8 +67,21 @@ def check_host(host: str, names: Collection[str]) -> None:
         )
 
 
-def check_origin(headers: Mapping[str, str], host: str) -> None:
+def asked_hosts(headers: Mapping[str, str]) -> list[str]:
+    """Return the hosts that a request was made for: that of the browser, and those of proxies."""
+    forwarded = headers.get("X-Forwarded-Host", "").split(",")
+    return [headers.get("Host", ""), *(host.strip() for host in forwarded if host.strip())]
+
+
+def check_origin(
+    headers: Mapping[str, str], hosts: Collection[str], trusted: Collection[str] = ()
+) -> None:
     """Refuse a writing request that a browser sends from another site.
+
+    Args:
+        headers: of the request.
+        hosts: what it was made for, with ports, each of them checked before.
+        trusted: names whose pages are ours at any port: a proxy may not pass on which one.
 
     Raises:
         Refusal: it does not come from our page, nor from a program that is no browser.
@@ -75,8 +90,27 @@ def check_origin(headers: Mapping[str, str], host: str) -> None:
     if site is not None and site not in {"same-origin", "none"}:
         raise Refusal(403, "this request comes from the page of another site")
     origin = headers.get("Origin")
-    if origin is not None and urllib.parse.urlsplit(origin).netloc.lower() != host.lower():
-        raise Refusal(403, f"this request comes from the page of another site, {origin[:200]}")
+    if origin is None:
+        return
+    netloc = urllib.parse.urlsplit(origin).netloc.lower()
+    if netloc not in {host.lower() for host in hosts} and _without_port(netloc) not in trusted:
+        raise Refusal(
+            403,
+            f"this request comes from the page of another site, {origin[:200]}: if that is a "
+            "proxy before this machine, add its host name to "
+            "BACKEND_WORKER_DASHBOARD_ALLOWED_HOSTS",
+        )
+
+
+def client_address(headers: Mapping[str, str], peer: str) -> str:
+    """Return whom a request comes from: where a proxy on this machine passed it on, its client.
+
+    Only what the proxy itself has added counts, and from other machines nothing does: anybody
+    could write anything there.
+    """
+    forwarded = headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
+    is_proxied = is_loopback(peer) and _is_address(forwarded)
+    return forwarded if is_proxied else peer
 
 
 def check_token(headers: Mapping[str, str], token_file: str) -> None:

@@ -42,6 +42,7 @@ class Handler(tornado.web.RequestHandler):
     """Refuses what must not be answered, and turns errors into JSON with a sentence."""
 
     server: Server
+    client: str  # its address; set by prepare
 
     def initialize(self) -> None:
         """Find the server that this request came to."""
@@ -62,14 +63,16 @@ class Handler(tornado.web.RequestHandler):
         """
         services = self.server.services
         self.server.touch()
-        host = self.request.headers.get("Host", "")
-        guard.check_host(host, self.server.names)
-        wait = self.server.rates.take(self.request.remote_ip)
+        hosts = guard.asked_hosts(self.request.headers)
+        for host in hosts:
+            guard.check_host(host, self.server.names)
+        self.client = guard.client_address(self.request.headers, self.request.remote_ip)
+        wait = self.server.rates.take(self.client)
         if wait:
             later = {"Retry-After": str(max(1, round(wait)))}
             raise Refusal(429, "too many requests from this address: slow down", later)
         if self.request.method not in {"GET", "HEAD"}:
-            guard.check_origin(self.request.headers, host)
+            guard.check_origin(self.request.headers, hosts, self.server.allowed)
             guard.check_token(self.request.headers, services.config.dashboard_token_file)
 
     def on_finish(self) -> None:
@@ -176,7 +179,8 @@ class ApiHandler(Handler):
         if not url or not await self.server.services.watch.flower_runs.get():
             return None
         is_here = guard.is_loopback(url.partition("://")[2].partition("/")[0])
-        return None if is_here and not guard.is_loopback(self.request.host) else url
+        asked = [*guard.asked_hosts(self.request.headers), self.client]
+        return None if is_here and not all(map(guard.is_loopback, asked)) else url
 
 
 class OpenApiHandler(Handler):

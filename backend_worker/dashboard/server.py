@@ -54,11 +54,8 @@ class Server:
 
     def __init__(self, config: Config) -> None:
         self.services = Services(config)
-        self.names = guard.own_names() | {
-            name.strip().lower()
-            for name in config.dashboard_allowed_hosts.split(",")
-            if name.strip()
-        }
+        self.allowed = set(config.dashboard_allowed_names)
+        self.names = guard.own_names() | self.allowed
         rate = config.dashboard_requests_per_second
         self.rates = guard.Rates(rate, rate * BURST_SECONDS)
         self.listeners: Counter[str] = Counter()

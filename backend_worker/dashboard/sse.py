@@ -49,7 +49,7 @@ class EventsHandler(Handler):
         self.set_header("X-Accel-Buffering", "no")  # nginx would collect them
         self._give_up_soon()
         hub = self.server.services.hub
-        address = self.request.remote_ip
+        address = self.client
         self.server.listeners[address] += 1
         position = None
         try:
@@ -89,7 +89,7 @@ class EventsHandler(Handler):
         listeners = self.server.listeners
         if listeners.total() >= MOST_LISTENERS:
             raise Refusal(503, f"{MOST_LISTENERS} clients listen already: close one of them")
-        if listeners[self.request.remote_ip] >= MOST_LISTENERS_OF_ADDRESS:
+        if listeners[self.client] >= MOST_LISTENERS_OF_ADDRESS:
             raise Refusal(
                 429, f"{MOST_LISTENERS_OF_ADDRESS} clients of this address listen already"
             )

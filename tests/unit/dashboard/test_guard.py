@@ -80,4 +80,36 @@ def test_what_is_loopback(host, here):
     ],
 )
 def test_our_page_and_programs_may_write(headers):
-    guard.check_origin(headers, "pi:8337")
+    guard.check_origin(headers, ["pi:8337"])
+
+
+@pytest.mark.parametrize("origin", ["https://music.home", "https://MUSIC.home:8443", "http://pi:1"])
+def test_our_page_may_write_through_a_proxy_that_changed_the_host(origin):
+    guard.check_origin({"Origin": origin}, ["127.0.0.1:8337", "pi:1"], {"music.home"})
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "https://music.home.evil", "http://pi:2", "null", "http://"]
+)
+def test_other_pages_may_not(origin):
+    with pytest.raises(Refusal, match="another site"):
+        guard.check_origin({"Origin": origin}, ["127.0.0.1:8337", "pi:1"], {"music.home"})
+
+
+def test_every_host_that_a_request_was_made_for_is_looked_at():
+    headers = {"Host": "127.0.0.1:8337", "X-Forwarded-Host": "evil.example, music.home:8443"}
+    assert guard.asked_hosts(headers) == ["127.0.0.1:8337", "evil.example", "music.home:8443"]
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "client"),
+    [
+        ("127.0.0.1", "192.0.2.1", "192.0.2.1"),
+        ("::1", "10.0.0.1, 2001:db8::1", "2001:db8::1"),  # the last is what the proxy saw
+        ("127.0.0.1", "", "127.0.0.1"),
+        ("127.0.0.1", "unknown", "127.0.0.1"),
+        ("192.0.2.9", "192.0.2.1", "192.0.2.9"),  # from elsewhere anybody could say so
+    ],
+)
+def test_whose_request_it_is(peer, forwarded, client):
+    assert guard.client_address({"X-Forwarded-For": forwarded}, peer) == client
