@@ -89,6 +89,7 @@ def test_it_makes_what_is_missing_and_then_nothing(make, superuser):
     assert look(superuser, "SELECT FROM pg_database WHERE datname = %s", DATABASE) == []
     assert make("", "") == [2, 0]
     assert make("", check=True) == [0]
+    assert look(superuser, RIGHTS, OWNER) == [(True, False, False, False)]
     assert look(
         superuser,
         "SELECT pg_get_userbyid(datdba), pg_encoding_to_char(encoding), datcollate, datctype"
@@ -103,16 +104,15 @@ def test_it_makes_what_is_missing_and_then_nothing(make, superuser):
     own.close()
 
 
-def test_it_puts_right_what_somebody_changed(make, superuser):
+RIGHTS = "SELECT rolcanlogin, rolsuper, rolcreatedb, rolcreaterole FROM pg_roles WHERE rolname = %s"
+
+
+def test_an_owner_that_is_there_keeps_its_rights_and_gets_the_database(make, superuser):
     with superuser.cursor() as cursor:
-        cursor.execute('CREATE ROLE "pi\'s worker" NOLOGIN SUPERUSER CREATEDB')
+        cursor.execute('CREATE ROLE "pi\'s worker" LOGIN CREATEDB')
         cursor.execute('CREATE DATABASE "the ""library"""')
     assert make("", "") == [2, 0]
-    assert look(
-        superuser,
-        "SELECT rolcanlogin, rolsuper, rolcreatedb, rolcreaterole FROM pg_roles WHERE rolname = %s",
-        OWNER,
-    ) == [(True, False, False, False)]
+    assert look(superuser, RIGHTS, OWNER) == [(True, False, True, False)]
     assert look(
         superuser, "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = %s", DATABASE
     ) == [(OWNER,)]
