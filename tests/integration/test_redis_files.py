@@ -81,6 +81,11 @@ def sector_of_zeros(server):
     overwrite(incr(server), 40 * 512, bytes(512))
 
 
+def zeros_from_the_middle(server):
+    size = incr(server).stat().st_size
+    overwrite(incr(server), size // 2, bytes(size - size // 2))
+
+
 def zeros_at_the_start(server):
     overwrite(incr(server), 0, bytes(4096))
 
@@ -122,9 +127,21 @@ def missing_incr(server):
     incr(server).unlink()
 
 
+def file_for_a_folder(server):
+    shutil.rmtree(server.folder / "appendonlydir")
+    (server.folder / "appendonlydir").write_text("not a folder")
+
+
 def length(server, key):
     with redis.Redis(unix_socket_path=str(server.socket)) as client:
         return client.llen(key)
+
+
+def contents(folder):
+    files = folder / "appendonlydir"
+    if files.is_file():
+        return files.read_bytes()
+    return {path.name: path.read_bytes() for path in files.iterdir()}
 
 
 def damaged(server):
@@ -136,6 +153,7 @@ def damaged(server):
     [
         (zeros_at_the_tail, REFUSED, MESSAGES, MESSAGES),
         (sector_of_zeros, REFUSED, MESSAGES, range(50, 100)),
+        (zeros_from_the_middle, REFUSED, MESSAGES, range(140, 151)),
         (zeros_at_the_start, REFUSED, MESSAGES, 0),
         (cut_in_a_message, LOADED, MESSAGES, MESSAGES - 1),
         (damaged_text, LOADED, MESSAGES, MESSAGES),
@@ -146,6 +164,7 @@ def damaged(server):
         (missing_base, REFUSED, 0, 0),
         (broken_base, REFUSED, 0, 0),
         (missing_incr, REFUSED, MESSAGES, 0),
+        (file_for_a_folder, REFUSED, 0, 0),
     ],
 )
 def test_redis_starts_after(server, files, damage, unaided, before, extract):
@@ -163,8 +182,7 @@ def test_redis_starts_after(server, files, damage, unaided, before, extract):
     assert found in extract if isinstance(extract, range) else found == extract
     if unaided is REFUSED:
         [note] = damaged(server)
-        aside = {path.name: path.read_bytes() for path in (note.parent / "appendonlydir").iterdir()}
-        assert aside == original
+        assert contents(note.parent) == original
         assert "Redis refused these files" in note.read_text()
     # and it stays so
     server.kill()
@@ -252,6 +270,13 @@ def test_files_of_another_owner_are_given_back(stranger, mode):
     assert files.start("--user", "daemon").startswith("<6>")
 
 
+def test_missing_folder_is_made(stranger):
+    user, server, files = stranger
+    shutil.rmtree(server.folder)
+    files.start("--user", "daemon")
+    assert server.folder.stat().st_uid == user.pw_uid
+
+
 def test_files_that_only_have_a_name_there_are_not_given(stranger):
     """Whoever can write into the folder must not get others' files by a link."""
     _, server, files = stranger
@@ -265,7 +290,7 @@ def test_files_that_only_have_a_name_there_are_not_given(stranger):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("damage", [zeros_at_the_tail, sector_of_zeros, broken_base])
+@pytest.mark.parametrize("damage", [zeros_from_the_middle, broken_base])
 def test_scan_goes_on_after_redis_was_repaired(
     library, servers, small_batches, sample, undisturbed, tmp_path, damage
 ):

@@ -79,6 +79,7 @@ def main() -> None:
     if args.user and os.geteuid() == 0:
         user = pwd.getpwnam(args.user)
         if args.command == "start":
+            os.makedirs(folder, mode=0o750, exist_ok=True)
             for path in filter(None, (folder, args.logs)):
                 give(os.path.realpath(path), user)
         become(user)
@@ -189,10 +190,10 @@ def fingerprint(folder: str) -> str:
 
 
 def listing(folder: str) -> list[str]:
-    """Return the names in a folder; none where it is missing."""
+    """Return the names in a folder; none where it is missing or none."""
     try:
         return os.listdir(folder)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
 
 
