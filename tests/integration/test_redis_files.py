@@ -172,9 +172,7 @@ def test_redis_starts_after(server, files, damage, unaided, before, extract):
     if unaided is REFUSED:
         with pytest.raises(EmbeddedServerError):
             server.start()
-    original = {
-        path.name: path.read_bytes() for path in (server.folder / "appendonlydir").iterdir()
-    }
+    original = contents(server.folder)
     files.start()
     server.start()
     assert length(server, "before") == before
@@ -190,6 +188,25 @@ def test_redis_starts_after(server, files, damage, unaided, before, extract):
     server.start()
     assert length(server, "extract") == found
     assert len(damaged(server)) <= 1
+
+
+def test_what_workers_had_taken_goes_back_when_the_end_is_lost(server, files):
+    """They may have dealt with it since, and would never remove what they do not remember."""
+    message = '{"body": "W10=", "headers": {"lists": [], "quote": "\\"]"}}'
+    server.start()
+    with redis.Redis(unix_socket_path=str(server.socket)) as client:
+        client.hset("unacked", "tag", f'[{message}, "", "scan"]')
+        client.zadd("unacked_index", {"tag": 1})
+        client.rpush("scan", "waiting")
+        for number in range(100):
+            client.set("other", number)
+    server.kill()
+    overwrite(incr(server), incr(server).stat().st_size - 2000, bytes(2000))
+    files.start()
+    server.start()
+    with redis.Redis(unix_socket_path=str(server.socket), decode_responses=True) as client:
+        assert client.lrange("scan", 0, -1) == ["waiting", message]
+        assert not client.exists("unacked", "unacked_index")
 
 
 def test_files_in_order_are_tried_only_after_an_unclean_end(server, files):

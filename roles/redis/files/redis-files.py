@@ -29,7 +29,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 FOLDER = "appendonlydir"
 MARK = "stopped-in-order"
@@ -39,6 +42,16 @@ KEPT = 3
 KEPT_BYTES = 1 << 30
 SPARE_BYTES = 256 << 20  # what a copy must leave free
 TRIAL_SECONDS = 240
+# What workers had taken by then they may have dealt with since, and no record of theirs would
+# ever be removed: each message goes back to its queue, as kombu's own redelivery puts it there.
+# An entry is [message, "exchange", "queue"]; the message is taken as it stands.
+GIVE_BACK = """
+for _, entry in ipairs(redis.call('HVALS', 'unacked')) do
+  local message, queue = string.match(entry, '^%[(.*), *"[^"]*", *"([^"]+)"%]$')
+  if message then redis.call('RPUSH', queue, message) end
+end
+redis.call('DEL', 'unacked', 'unacked_index')
+"""
 READY = b"eady to accept connections"
 NO_LIST = "the list of the files is missing"
 STARTS, REFUSES, UNCLEAR = "starts", "refuses", "unclear"
@@ -323,16 +336,19 @@ def repair(folder: str, redis: Redis) -> str:
     for entry in (entry for entry in entries if entry.kind == "i"):
         path = os.path.join(folder, entry.file)
         before = os.path.getsize(path) if os.path.isfile(path) else 0
-        if ended or not os.path.isfile(path):
-            ended = True
+        if ended:
             lost += before
-            done.append(f"{entry.file} is {'left out' if before else 'missing'}")
+            done.append(f"{entry.file} is left out")
             continue
         kept = [*kept, entry]
-        if before and not check(redis, path):
+        if not os.path.isfile(path):
             ended = True
-            cut_off(redis, path)
-            lost += before - os.path.getsize(path)
+            done.append(f"{entry.file} is missing")
+        elif before and not check(redis, path):
+            ended = True
+            lost += before - cut_off(redis, path)
+        if ended:
+            append(path, ("SELECT", "0"), ("EVAL", GIVE_BACK, "0"))
     if lost:
         done.append(f"{lost:,} bytes at the end are cut off")
     write(os.path.join(folder, manifest), "".join(f"{entry.line}\n" for entry in kept))
@@ -377,10 +393,22 @@ def part(name: str) -> re.Match[str] | None:
     return re.fullmatch(r"(.+)\.(\d+)\.(base|incr)\.(?:rdb|aof)", name)
 
 
-def cut_off(redis: Redis, path: str) -> None:
-    """Cut a file off where it stops making sense; all of it where that does not help."""
+def cut_off(redis: Redis, path: str) -> int:
+    """Cut a file off where it stops making sense and return its size.
+
+    All of it goes where Redis' own check finds no place to cut.
+    """
     if not check(redis, "--fix", path):
         os.truncate(path, 0)
+    return os.path.getsize(path)
+
+
+def append(path: str, *commands: Sequence[str]) -> None:
+    """Append commands to an append-only file, which is made if it is missing."""
+    with open(path, "ab") as file:
+        for command in commands:
+            words = "".join(f"${len(word)}\r\n{word}\r\n" for word in command)
+            file.write(f"*{len(command)}\r\n{words}".encode())
 
 
 def check(redis: Redis, *arguments: str) -> bool:
