@@ -67,7 +67,7 @@ def mounted(source, folder):
         finally:
             server.kill()  # who still waits gets an error
             server.communicate()
-            unmount = ["umount"] if os.geteuid() == 0 else ["fusermount3", "-u"]
+            unmount = ["umount", "--lazy"] if os.geteuid() == 0 else ["fusermount3", "-uz"]
             subprocess.run([*unmount, str(folder)], capture_output=True, check=False)
 
 
