@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backend_worker.cli import output
 from backend_worker.cli.errors import Exit, UserError
 from backend_worker.cli.parser import build_parser
 from backend_worker.config import ConfigError
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code (see :class:`Exit`)."""
+    if arguments is None:
+        _read_names_as_utf8()
+    output.survive_any_terminal()
     args = build_parser().parse_args(arguments)
     try:
         return _run(args)
@@ -31,6 +36,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(str(error), getattr(error, "exit", Exit.USAGE))
     except Exception as error:
         return _server_is_away(error, args)
+
+
+def _read_names_as_utf8() -> None:
+    """Start this program again in Python's UTF-8 mode if the locale has another encoding.
+
+    Names of files and folders go as text to the worker, to Redis and to PostgreSQL, and mean there
+    what they mean in UTF-8. What is printed keeps the terminal's encoding.
+    """
+    if codecs.lookup(sys.getfilesystemencoding()).name == "utf-8":
+        return
+    os.environ["PYTHONIOENCODING"] = sys.stdout.encoding
+    words = [sys.executable, "-X", "utf8", "-m", "backend_worker", *sys.argv[1:]]
+    os.execv(sys.executable, words)  # noqa: S606 - ourselves, with the same words
 
 
 def _run(args: argparse.Namespace) -> int:

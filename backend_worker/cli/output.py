@@ -2,12 +2,36 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+
+# For terminals that show ASCII or Latin-1 alone.
+_PLAIN = dict(zip("✓✗→…·⏎“”█■□░°", '+x>~- ""##..o', strict=True))
+
+
+def survive_any_terminal() -> None:
+    """Let nothing that is printed fail for want of a character, whatever the locale."""
+    codecs.register_error("backend_worker.plain", _plain)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a test may have put another in its place
+            stream.reconfigure(errors="backend_worker.plain")
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end]
+    return "".join(_PLAIN.get(character) or _escaped(character) for character in text), error.end
+
+
+def _escaped(character: str) -> str:
+    return character.encode("ascii", "backslashreplace").decode()
 
 
 def print_json(data: Any) -> None:

@@ -63,6 +63,9 @@ def explain(error: BaseException) -> str | None:
 def connect(**options: Any) -> psycopg2.extensions.connection:
     """Open a new connection with the configured address.
 
+    Args:
+        options: further words of libpq, or others than ours.
+
     Raises:
         DatabaseAwayError: PostgreSQL does not answer or does not let us in.
     """
@@ -70,10 +73,12 @@ def connect(**options: Any) -> psycopg2.extensions.connection:
     try:
         connection = psycopg2.connect(
             config.database_url,
-            connect_timeout=config.database_connect_timeout,
-            fallback_application_name="backend-worker",
-            client_encoding="UTF8",
-            **options,
+            **{
+                "connect_timeout": config.database_connect_timeout,
+                "fallback_application_name": "backend-worker",
+                "client_encoding": "UTF8",
+                **options,
+            },
         )
     except psycopg2.OperationalError as error:
         detail = redact(str(error)).strip().splitlines()

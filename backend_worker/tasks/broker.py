@@ -40,6 +40,22 @@ def queue_lengths(client: redis.Redis | None = None) -> dict[str, int]:
     return {name: sum(next(lengths) for _ in PRIORITY_STEPS) for name in QUEUE_NAMES}
 
 
+def expected_types() -> dict[str, str]:
+    """Return the type that each of the broker's keys has, if it is there, as Redis names it."""
+    lists = [
+        f"{name}{Channel.sep}{step}" if step else name
+        for name in QUEUE_NAMES
+        for step in PRIORITY_STEPS
+    ]
+    bindings = [f"_kombu.binding.{name}" for name in QUEUE_NAMES]
+    return {
+        **dict.fromkeys(lists, "list"),
+        **dict.fromkeys(bindings, "set"),
+        UNACKED_KEY: "hash",
+        Channel.unacked_index_key: "zset",
+    }
+
+
 def taken_queues() -> list[str]:
     """Return the queue of each message that a worker has taken and not acknowledged.
 

@@ -32,6 +32,11 @@ class PendingSet:
         self._waiting = f"backend_worker:vectors:{name}"
         self._taken = f"{self._waiting}:taken"
 
+    @property
+    def keys(self) -> tuple[str, str]:
+        """The two sets of it in Redis."""
+        return self._waiting, self._taken
+
     def add(self, ids: Collection[int]) -> int:
         """Add ids and return how many wait now.
 

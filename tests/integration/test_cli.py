@@ -181,32 +181,6 @@ def test_scan_without_a_folder_names_the_setting(library, run):
     assert "BACKEND_WORKER_MUSIC_DIR" in err
 
 
-def test_doctor_finds_all_well(library, worker, run, music):
-    code, out, _ = run("doctor", "--json")
-    findings = {finding["subject"]: finding for finding in json.loads(out)}
-    assert code == 0
-    for subject in ("packages", "settings", "Redis", "PostgreSQL", "tables", "worker"):
-        assert findings[subject]["state"] == "ok", findings[subject]
-    code, out, _ = run("doctor")
-    assert code == 0
-    assert "PostgreSQL" in out
-
-
-def test_doctor_says_what_to_do_when_the_servers_are_away(tmp_path):
-    result = run_process(
-        "doctor",
-        "--json",
-        BACKEND_WORKER_REDIS_URL=f"redis+socket://{tmp_path}/none.sock",
-        BACKEND_WORKER_DATABASE_URL=f"host={tmp_path} dbname=library",
-        BACKEND_WORKER_MUSIC_DIR=str(tmp_path / "nowhere"),
-    )
-    findings = {finding["subject"]: finding for finding in json.loads(result.stdout)}
-    assert result.returncode == 1
-    assert "redis-server" in findings["Redis"]["advice"]
-    assert "postgresql" in findings["PostgreSQL"]["advice"]
-    assert findings["music folder"]["advice"] == "mount the disk"
-
-
 @pytest.mark.parametrize("command", [["status"], ["search", "x"], ["scan", "/"], ["failures"]])
 def test_absent_postgresql_is_a_sentence_not_a_stack_trace(servers, tmp_path, command):
     result = run_process(*command, BACKEND_WORKER_DATABASE_URL=f"host={tmp_path} dbname=library")
