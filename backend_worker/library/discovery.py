@@ -21,6 +21,7 @@ class Verdict(enum.Enum):
     UNCHANGED = "unchanged"
     FAILED = "failed"  # could not be read before and has not changed since
     FRESH = "fresh"  # written in the last seconds: left for the next scan
+    WATCH = "watch"  # perhaps so; its time does not tell
     UNDER_WAY = "under way"  # in a batch of this scan, from before an interruption
     MISSING = "missing"  # known, but the walk did not see it
 
@@ -30,7 +31,7 @@ def compare(
     known: Iterable[Known],
     *,
     scan_id: int,
-    is_fresh: Callable[[int], bool],
+    judge: Callable[[bytes, int], Verdict],
     under_way: Collection[bytes] = (),
 ) -> Iterator[tuple[Verdict, bytes, int]]:
     """Yield (verdict, path, id) for every file of either side; the id is 0 if it has none.
@@ -39,7 +40,8 @@ def compare(
         found: the walk's files, by path.
         known: the database's files, by path.
         scan_id: this scan; what it read before an interruption is under way, not unchanged.
-        is_fresh: tells from a time of modification (ns) whether the file may still be written.
+        judge: tells from path and time of modification (ns) whether a new or changed file may
+            still be written: ``READ``, ``FRESH`` or ``WATCH``.
         under_way: paths in batches of this scan that are not done.
     """
     known_files = iter(known)
@@ -55,10 +57,8 @@ def compare(
         elif same_path and row[1] == size and row[2] == mtime_ns and row[4] != "gone":
             verdict = Verdict.UNCHANGED if row[4] == "stored" else Verdict.FAILED
             yield verdict, path, row[3]
-        elif is_fresh(mtime_ns):
-            yield Verdict.FRESH, path, row[3] if same_path else 0
         else:
-            yield Verdict.READ, path, row[3] if same_path else 0
+            yield judge(path, mtime_ns), path, row[3] if same_path else 0
         if same_path:
             row = next(known_files, None)
     while row is not None:

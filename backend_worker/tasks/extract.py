@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from backend_worker.config import get_config
 from backend_worker.library.artwork.store import CoverStore
 from backend_worker.library.grouping import group
 from backend_worker.library.model import FailedFile, TrackRecord
+from backend_worker.library.settling import facts_of, is_fresh
 from backend_worker.library.tags import FileOutOfReachError, UnreadableFile, read_track
 from backend_worker.library.walk import LONGEST_PATH
 from backend_worker.storage import batches
@@ -28,6 +30,8 @@ from backend_worker.tasks.insert import follow_again, store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from backend_worker.library.settling import Facts
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +77,9 @@ def extract_batch(file_paths: Sequence[str], batch_id: str | int | None = None) 
 
 
 def _read_batch(batch_id: str, file_paths: Sequence[str]) -> None:
-    _hand_on(batch_id, *read_files(file_paths))
+    # a client says itself when a file is ready; a scan finds what others are still writing
+    settle_seconds = 0.0 if _is_clients(batch_id) else get_config().settle_seconds
+    _hand_on(batch_id, *read_files(file_paths, settle_seconds))
 
 
 def _hand_on(
@@ -95,10 +101,16 @@ def _hand_on(
     send("batch.process_entities", [message, batch_id])
 
 
-def read_files(file_paths: Sequence[str]) -> tuple[list[TrackRecord], list[FailedFile], int]:
+def read_files(
+    file_paths: Sequence[str], settle_seconds: float = 0.0
+) -> tuple[list[TrackRecord], list[FailedFile], int]:
     """Read the files one by one; return tracks, failures, and how many are left for later.
 
     A file that vanished, or that changes while it is read, is left for the next scan.
+
+    Args:
+        file_paths: paths as text (surrogateescape for bytes that are not UTF-8).
+        settle_seconds: one written less than this long ago is left for the next scan too.
     """
     limit = _TimeLimit(get_config().read_timeout_seconds)
     covers = CoverStore(get_config().cover_dir)
@@ -109,7 +121,7 @@ def read_files(file_paths: Sequence[str]) -> tuple[list[TrackRecord], list[Faile
         for part in chunks(file_paths, COVERS_TOGETHER):
             # the limit is one of reading, and must not cut the covers of other files off
             with covers.together():
-                found = _read_files(part, limit, covers.put)
+                found = _read_files(part, limit, covers.put, settle_seconds)
             tracks += found[0]
             failures += found[1]
             ignored += found[2]
@@ -117,7 +129,10 @@ def read_files(file_paths: Sequence[str]) -> tuple[list[TrackRecord], list[Faile
 
 
 def _read_files(
-    file_paths: Sequence[str], limit: _TimeLimit, store_picture: Callable[[bytes], str]
+    file_paths: Sequence[str],
+    limit: _TimeLimit,
+    store_picture: Callable[[bytes], str],
+    settle_seconds: float,
 ) -> tuple[list[TrackRecord], list[FailedFile], int]:
     tracks: list[TrackRecord] = []
     failures: list[FailedFile] = []
@@ -135,6 +150,9 @@ def _read_files(
         except OSError as error:
             failures.append(FailedFile(path, 0, 0, f"cannot be opened: {error.strerror}"))
             continue
+        if is_fresh(time.time_ns() - before.st_mtime_ns, settle_seconds):
+            ignored += 1  # it has been written to since the walk met it
+            continue
         facts = (path, before.st_size, before.st_mtime_ns)
         try:
             with limit:
@@ -149,7 +167,7 @@ def _read_files(
             result = FailedFile(*facts, str(error))
         except _ReadingTookTooLongError:
             result = FailedFile(*facts, f"reading it took longer than {limit.seconds:g} s")
-        if _changed_since(path, before):
+        if _changed_since(path, facts_of(before)):
             ignored += 1
         elif isinstance(result, TrackRecord):
             tracks.append(result)
@@ -168,12 +186,11 @@ def _is_clients(batch_id: str) -> bool:
     return scan_of(batch_id) is None
 
 
-def _changed_since(path: str, before: os.stat_result) -> bool:
+def _changed_since(path: str, before: Facts) -> bool:
     try:
-        after = os.stat(path)
+        return facts_of(os.stat(path)) != before
     except OSError:
         return True
-    return (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns)
 
 
 def _isolate(batch_id: str, file_paths: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from backend_worker.celery_app import app
 from backend_worker.config import get_config
 from backend_worker.library.discovery import Verdict, compare
+from backend_worker.library.settling import Freshness, Watched
 from backend_worker.library.tags import AUDIO_EXTENSIONS
 from backend_worker.library.walk import RootUnusableError, Walk
 from backend_worker.progress import events, figures
@@ -93,8 +94,9 @@ class _Discovery:
         self.config = get_config()
         self.walk = Walk(root, AUDIO_EXTENSIONS)
         self.counts = walks.WalkCounts()
-        self.found = 0
+        self.found = self.unchanged = self.failed = self.fresh = 0
         self.path = root  # the last that was found
+        self.watched = Watched(self.config.settle_seconds)
         self.batch: list[bytes] = []
         self.next_batch = 1
         self.missing: list[tuple[bytes, int]] = []
@@ -135,42 +137,68 @@ class _Discovery:
 
     def _compare(self) -> bool:
         """Sort the files by what is to be done; False when the scan was cancelled."""
-        now = time.time_ns()
-        settle = int(self.config.settle_seconds * 1e9)
         verdicts = compare(
             self.walk.files(),
             walks.known_files(self.root),
             scan_id=self.scan_id,
-            # one from the future has a wrong clock behind it, not a writer
-            is_fresh=lambda mtime_ns: 0 <= now - mtime_ns < settle,
+            judge=Freshness(self.root, self.config.settle_seconds).verdict,
             under_way=batches.paths_under_way(self.scan_id),
         )
-        unchanged = failed = fresh = 0
         for verdict, path, file_id in verdicts:
-            if verdict is Verdict.UNCHANGED:
-                unchanged += 1
-            elif verdict is Verdict.READ:
-                self.batch.append(path)
-            elif verdict is Verdict.MISSING:
+            if verdict is Verdict.MISSING:
                 self.missing.append((path, file_id))
                 continue
-            elif verdict is Verdict.FAILED:
-                failed += 1
-            elif verdict is Verdict.FRESH:
-                fresh += 1
             self.found += 1
-            full = len(self.batch) >= self.config.batch_size
-            if full or (self.found % 100 == 0 and self._report_is_due()):
-                self.path = path
-                self.counts = replace(
-                    self._walk_counts(), unchanged=unchanged, failed=failed, ignored=fresh
-                )
-                if not (self._send_batch() if full else self._report()):
-                    return False
-        self.counts = replace(
-            self._walk_counts(), unchanged=unchanged, failed=failed, ignored=fresh
-        )
+            self.path = path
+            self._take(verdict, path)
+            if self.watched.is_due() and not self._look_again():
+                return False
+            if not self._go_on():
+                return False
+        while self.watched:
+            if not self._look_again():
+                return False
+            self._tell_walk()
+            if self._report_is_due() and not self._report():
+                return False
+        self._tell_walk()
         return True
+
+    def _take(self, verdict: Verdict, path: bytes) -> None:
+        if verdict is Verdict.UNCHANGED:
+            self.unchanged += 1
+        elif verdict is Verdict.READ:
+            self.batch.append(path)
+        elif verdict is Verdict.FAILED:
+            self.failed += 1
+        elif verdict is Verdict.FRESH or (
+            verdict is Verdict.WATCH and not self.watched.add(path)
+        ):
+            self.fresh += 1
+
+    def _look_again(self) -> bool:
+        """Read the watched files that stayed as they were; False when the scan was cancelled."""
+        for path, settled in self.watched.second_look(REPORT_SECONDS):
+            self._take(Verdict.READ if settled else Verdict.FRESH, path)
+            if not self._go_on():
+                return False
+        return True
+
+    def _go_on(self) -> bool:
+        """Send a full batch, report now and then; False when the scan was cancelled."""
+        full = len(self.batch) >= self.config.batch_size
+        if not full and not (self.found % 100 == 0 and self._report_is_due()):
+            return True
+        self._tell_walk()
+        return self._send_batch() if full else self._report()
+
+    def _tell_walk(self) -> None:
+        self.counts = replace(
+            self._walk_counts(),
+            unchanged=self.unchanged,
+            failed=self.failed,
+            ignored=self.fresh,
+        )
 
     def _walk_counts(self) -> walks.WalkCounts:
         return walks.WalkCounts(

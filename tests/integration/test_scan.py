@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import threading
+import time
 
 import pytest
 
@@ -9,6 +11,7 @@ from backend_worker.library.sample import make_library
 from backend_worker.progress import events
 
 TRACKS = 60
+TOMORROW = time.time() + 86400
 
 
 @pytest.fixture(scope="module")
@@ -191,6 +194,52 @@ def test_file_that_is_being_written_is_left_for_the_next_scan(library, worker, m
     long_ago(fresh)
     status = library.scan(music)
     assert (status.stored, status.ignored) == (1, 0)
+
+
+class Copy(threading.Thread):
+    """Goes on writing files, one of them as from the future, until it is stopped."""
+
+    def __init__(self, *paths):
+        super().__init__()
+        self.paths = paths
+        self.stopped = threading.Event()
+
+    def run(self):
+        while not self.stopped.wait(0.001):
+            for path in self.paths:
+                with open(path, "ab") as file:
+                    file.write(b"more")
+            os.utime(self.paths[-1], (TOMORROW, TOMORROW))
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopped.set()
+        self.join()
+
+
+def test_files_that_are_copied_meanwhile_are_left_and_old_ones_of_a_wrong_clock_are_not(
+    library, worker, music
+):
+    """The walk has begun when the first is written; the clock says nothing of the second."""
+    now_written, future_written, future = (
+        str(shutil.copy2(a_track(music), music / name)) for name in ("zx.mp3", "zy.mp3", "zz.mp3")
+    )
+    os.utime(future, (TOMORROW, TOMORROW))
+    with Copy(now_written, future_written):
+        status = library.scan(music)
+    assert (status.status, status.ignored) == ("completed", 2)
+    assert adds_up(status)
+    names = library.rows(
+        "SELECT convert_from(path, 'UTF8') FROM file WHERE path = ANY(%s)",
+        [os.fsencode(path) for path in (now_written, future_written, future)],
+    )
+    assert names == [(future,)]
+    long_ago(now_written)
+    status = library.scan(music)
+    assert (status.stored, status.ignored) == (2, 0)
 
 
 def test_name_that_is_not_utf8_is_stored_as_it_is(library, worker, music):

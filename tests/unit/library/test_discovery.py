@@ -8,8 +8,10 @@ from backend_worker.library.discovery import Verdict, compare
 SCAN = 7
 
 
-def verdicts(found, known, *, fresh=lambda _: False, under_way=()):
-    result = compare(found, known, scan_id=SCAN, is_fresh=fresh, under_way=under_way)
+def verdicts(found, known, *, judged=Verdict.READ, under_way=()):
+    result = compare(
+        found, known, scan_id=SCAN, judge=lambda _path, _time: judged, under_way=under_way
+    )
     return [(verdict, path) for verdict, path, _ in result]
 
 
@@ -45,10 +47,11 @@ def test_gone_file_is_read_when_it_is_back_and_not_missed_again():
 
 
 def test_fresh_file_is_left_but_unchanged_one_is_not_fresh():
-    assert verdicts([(b"a", 1, 5), (b"b", 1, 5)], [known(b"b", mtime=5)], fresh=lambda _: True) == [
-        (Verdict.FRESH, b"a"),
-        (Verdict.UNCHANGED, b"b"),
-    ]
+    for judged in (Verdict.FRESH, Verdict.WATCH):
+        assert verdicts([(b"a", 1, 5), (b"b", 1, 5)], [known(b"b", mtime=5)], judged=judged) == [
+            (judged, b"a"),
+            (Verdict.UNCHANGED, b"b"),
+        ]
 
 
 def test_what_this_scan_has_read_or_sent_is_under_way():

@@ -55,6 +55,28 @@ def test_file_that_changes_while_it_is_read_is_left_for_the_next_scan(track, mon
     assert counts(track) == (0, 0, 1)
 
 
+def test_file_written_since_the_walk_met_it_is_left_for_the_next_scan(track):
+    os.utime(track)
+    assert [len(found) for found in read_files([track], settle_seconds=5)[:2]] == [0, 0]
+    assert counts(track) == (1, 0, 0)  # a client says when a file is ready
+    os.utime(track, (1_600_000_000, 1_600_000_000))
+    assert len(read_files([track], settle_seconds=5)[0]) == 1
+
+
+def test_file_written_in_place_with_its_old_time_is_left_for_the_next_scan(track, monkeypatch):
+    os.utime(track, (1_600_000_000, 1_600_000_000))
+    read_track = extract.read_track
+
+    def read_while_it_is_written(path, *facts, **options):
+        with open(path, "r+b") as file:
+            file.write(b"ID3")
+        os.utime(path, (1_600_000_000, 1_600_000_000))
+        return read_track(path, *facts, **options)
+
+    monkeypatch.setattr(extract, "read_track", read_while_it_is_written)
+    assert counts(track) == (0, 0, 1)
+
+
 def test_name_that_is_not_utf8(track, tmp_path):
     odd = os.path.join(os.fsencode(tmp_path), b"\xff\xe9.mp3")
     os.rename(track, odd)

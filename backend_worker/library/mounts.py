@@ -1,0 +1,62 @@
+"""What is mounted where, as the kernel lists it: asking touches no mount, so none can hang us."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+
+_MOUNTS = "/proc/self/mountinfo"  # proc(5); of our own mount namespace
+_ESCAPED = re.compile(rb"\\([0-7]{3})")
+# Another machine writes the times of their files.
+_NETWORK = frozenset(
+    {b"9p", b"afs", b"ceph", b"cifs", b"coda", b"davfs", b"nfs", b"nfs4", b"smb3", b"smbfs"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """One mount: the folder and the type of its file system."""
+
+    point: bytes
+    fs_type: bytes
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether another program or machine, with a clock of its own, may set its times."""
+        return self.fs_type in _NETWORK or self.fs_type.split(b".")[0] == b"fuse"
+
+    def holds(self, path: bytes) -> bool:
+        """Say whether a path is its folder or lies below it."""
+        return (path.rstrip(b"/") + b"/").startswith(self.point.rstrip(b"/") + b"/")
+
+
+def mounts() -> list[Mount]:
+    """Return all mounts, the longest path first; none where the kernel does not tell."""
+    try:
+        with open(_MOUNTS, "rb") as file:
+            lines = file.read().splitlines()
+    except OSError:
+        return []
+    # of several on one folder the last hides the others
+    found = {mount.point: mount for mount in map(_parse, lines)}
+    return sorted(found.values(), key=lambda mount: len(mount.point), reverse=True)
+
+
+def mount_of(path: bytes) -> Mount:
+    """Return the mount that a path lies on, by its text alone: links are not followed."""
+    return next((mount for mount in mounts() if mount.holds(path)), Mount(b"/", b""))
+
+
+def foreign_below(root: bytes) -> tuple[Mount, ...]:
+    """Return the mounts at, above and below a folder, the longest first, if one is foreign."""
+    real = os.path.realpath(root)
+    above = mount_of(real)
+    found = [mount for mount in mounts() if mount == above or Mount(real, b"").holds(mount.point)]
+    return tuple(found) if any(mount.is_foreign for mount in found) else ()
+
+
+def _parse(line: bytes) -> Mount:
+    fields, _, source = line.partition(b" - ")
+    point = _ESCAPED.sub(lambda match: bytes([int(match[1], 8)]), fields.split(b" ")[4])
+    return Mount(point, source.split(b" ")[0])
