@@ -11,10 +11,8 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from psycopg2.extras import execute_values
-
 from backend_worker.storage import entities as merge
-from backend_worker.storage import statistics
+from backend_worker.storage import moves, statistics
 from backend_worker.storage.connection import transaction
 from backend_worker.storage.staging import stage
 
@@ -71,7 +69,9 @@ def insert_batch(
     Raises:
         psycopg2.Error: nothing was stored; errors in ``RETRYABLE`` are worth another try.
     """
-    result = _insert(batch_id, entities, failures, ignored, still_exists)
+    # before the transaction, which others wait for
+    moved = moves.find(batch_id, entities.tracks, still_exists)
+    result = _insert(batch_id, entities, failures, ignored, moved)
     if result.stored:
         statistics.refresh(growth=GROWTH)
     return result
@@ -82,7 +82,7 @@ def _insert(
     entities: EntityBatch,
     failures: Sequence[FailedFile],
     ignored: int,
-    still_exists: Callable[[bytes], bool],
+    moved_files: Sequence[moves.Move],
 ) -> InsertResult:
     with transaction() as cursor:
         stage(cursor, entities, failures)  # this connection's own tables: nobody waits for them
@@ -91,7 +91,7 @@ def _insert(
         if state != "pending":
             paths = [os.fsencode(track.record["path"]) for track in entities.tracks]
             return _before(cursor, state, scan_id, paths)
-        moved = _move(cursor, scan_id, still_exists)
+        moved = moves.apply(cursor, scan_id, moved_files)
         _upsert_files(cursor, scan_id)
         merge.upsert_artists(cursor)
         merge.upsert_albums(cursor)
@@ -149,46 +149,6 @@ def _before(
         )
         result.track_ids = [row[0] for row in cursor]
     return result
-
-
-def _move(
-    cursor: psycopg2.extensions.cursor,
-    scan_id: int | None,
-    still_exists: Callable[[bytes], bool],
-) -> int:
-    """Give known files their new path when the same content appeared elsewhere."""
-    cursor.execute(
-        "SELECT staged.path, file.id, file.path FROM staged_file AS staged"
-        " JOIN file ON file.fingerprint = staged.fingerprint AND file.size = staged.size"
-        " WHERE NOT EXISTS (SELECT FROM file AS known WHERE known.path = staged.path)"
-        "   AND NOT EXISTS (SELECT FROM staged_file AS other WHERE other.path = file.path)"
-        " ORDER BY staged.path, file.id"
-    )
-    moves: dict[int, tuple[bytes, bytes]] = {}
-    placed: set[bytes] = set()
-    for new, file_id, old in cursor.fetchall():
-        new_path, old_path = bytes(new), bytes(old)
-        if new_path in placed or file_id in moves or still_exists(old_path):
-            continue
-        moves[file_id] = (old_path, new_path)
-        placed.add(new_path)
-    if moves:
-        rows = [(file_id, old, new) for file_id, (old, new) in moves.items()]
-        execute_values(
-            cursor,
-            "UPDATE file SET path = moved.new_path, gone_at = NULL"
-            " FROM (VALUES %s) AS moved (id, old_path, new_path)"
-            " WHERE file.id = moved.id",
-            rows,
-            page_size=1000,
-        )
-        execute_values(
-            cursor,
-            "INSERT INTO file_move (file_id, scan_id, old_path, new_path) VALUES %s",
-            [(file_id, scan_id, old, new) for file_id, old, new in rows],
-            page_size=1000,
-        )
-    return len(moves)
 
 
 def _upsert_files(cursor: psycopg2.extensions.cursor, scan_id: int | None) -> None:

@@ -171,9 +171,7 @@ class _Discovery:
             self.batch.append(path)
         elif verdict is Verdict.FAILED:
             self.failed += 1
-        elif verdict is Verdict.FRESH or (
-            verdict is Verdict.WATCH and not self.watched.add(path)
-        ):
+        elif verdict is Verdict.FRESH or (verdict is Verdict.WATCH and not self.watched.add(path)):
             self.fresh += 1
 
     def _look_again(self) -> bool:

@@ -16,8 +16,12 @@ from backend_worker.library.model import EntityBatch, FailedFile, TrackRecord
 from backend_worker.library.sample import make_library
 from backend_worker.library.tags import AUDIO_EXTENSIONS
 from backend_worker.library.walk import Walk
+from backend_worker.storage import scans
+from backend_worker.storage.batches import add_batch
 from backend_worker.storage.connection import close_process_connection
 from backend_worker.storage.insert import insert_batch
+from backend_worker.storage.moves import MOST_IN_VAIN
+from backend_worker.storage.walks import WalkCounts
 from backend_worker.tasks.extract import read_files
 from backend_worker.tasks.vector import calculate
 from tests.support import lab
@@ -272,3 +276,58 @@ def _insert_shuffled(number, sample, outcomes):
         outcomes.put(repr(error))
         raise
     outcomes.put("done")
+
+
+def copies(first, count, folder="/m"):
+    return [
+        dataclasses.replace(track(f"{folder}/{number:05}.mp3", title="t"), fingerprint="abcd")
+        for number in range(first, first + count)
+    ]
+
+
+class Looks:
+    """Counts how often a batch looks whether a path is there."""
+
+    def __init__(self, there):
+        self.there = there
+        self.count = 0
+
+    def __call__(self, path):
+        self.count += 1
+        return path.startswith(self.there)
+
+
+def store_copies(scan_id, number, records, looks):
+    batch_id = f"scan-{scan_id}-{number}"
+    paths = [os.fsencode(record.path) for record in records]
+    assert add_batch(scan_id, batch_id, paths, WalkCounts())
+    return insert_batch(batch_id, group(records), still_exists=looks)
+
+
+def test_thousands_of_identical_files_cost_each_as_much_as_the_first(library):
+    scan_id = scans.begin(b"/m", "one")
+    looks = Looks(there=b"/")
+    for number in range(20):
+        assert store_copies(scan_id, number, copies(100 * number, 100), looks).moved == 0
+    assert looks.count == 0  # this scan has read them just now
+    scans.abandon(scan_id, "over")
+    again = scans.begin(b"/m", "two")
+    for number in range(10):
+        assert store_copies(again, number, copies(100 * number, 100, "/m/new"), looks).moved == 0
+    assert looks.count <= 10 * (100 + MOST_IN_VAIN)
+
+
+def test_identical_files_that_all_moved_keep_their_ids(library):
+    scan_id = scans.begin(b"/m", "one")
+    for number in range(10):
+        store_copies(scan_id, number, copies(100 * number, 100), Looks(there=b"/"))
+    scans.abandon(scan_id, "over")
+    before = lab.rows("SELECT id, convert_from(path, 'UTF8') FROM file ORDER BY id")
+    again = scans.begin(b"/m", "two")
+    looks = Looks(there=b"/elsewhere")
+    for number in range(10):
+        moved = store_copies(again, number, copies(100 * number, 100, "/elsewhere"), looks).moved
+        assert moved == 100
+    after = lab.rows("SELECT id, convert_from(path, 'UTF8') FROM file ORDER BY id")
+    assert after == [(number, path.replace("/m/", "/elsewhere/")) for number, path in before]
+    assert looks.count == 1000
