@@ -268,6 +268,22 @@ def errors_of(scan_id: int, limit: int = 100) -> list[tuple[str, str]]:
         return [(bytes(path).decode("utf-8", "replace"), reason) for path, reason in cursor]
 
 
+def failure_reasons(scan_id: int, limit: int) -> list[tuple[str, int]]:
+    """Return why files could not be read that this scan tried, and how many, most first.
+
+    Reasons that differ by a number alone are one.
+    """
+    with transaction() as cursor:
+        cursor.execute(
+            "SELECT min(reason), count(*) AS files FROM file"
+            " WHERE scan_id = %s AND state = 'failed'"
+            " GROUP BY regexp_replace(reason, '[0-9]+', '#', 'g')"
+            " ORDER BY files DESC, min(reason) LIMIT %s",
+            (scan_id, limit),
+        )
+        return cursor.fetchall()
+
+
 @dataclass(frozen=True, slots=True)
 class ActiveScan:
     """A scan that has not ended, as its resumption needs it."""

@@ -87,7 +87,12 @@ def extract_embedded(file_paths: Sequence[str] | str) -> None:
         logger.error("no embedded pictures are stored: %s", error)  # noqa: TRY400 - as above
         return
     for failure in failures:
-        logger.info("could not be read: %r: %s", failure.path, failure.reason)
+        logger.info(
+            "could not be read: %r: %s",
+            failure.path,
+            failure.reason,
+            extra={"reason": failure.reason},
+        )
     for track in tracks:
         if track.picture:
             artwork.set_track_picture(os.fsencode(track.path), track.picture)
@@ -173,7 +178,8 @@ def _from_file(pictures: _Pictures, path: str) -> str | None:
     try:
         data = folder.read_image(path)
     except OSError as error:
-        logger.info("the picture %r cannot be read: %s", path, error)
+        reason = error.strerror or type(error).__name__
+        logger.info("the picture %r cannot be read: %s", path, error, extra={"reason": reason})
         return None
     picture = digest(data)
     return picture if pictures.is_usable(picture, data) else None
@@ -296,5 +302,5 @@ class _Pictures:
 
 
 def _refused(picture: str, reason: str) -> artwork.Picture:
-    logger.info("the picture %s %s", picture, reason)
+    logger.info("the picture %s %s", picture, reason, extra={"reason": reason})
     return artwork.Picture(picture, unusable=reason)

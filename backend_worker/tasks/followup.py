@@ -14,6 +14,7 @@ logger = logging.getLogger(__name__)
 
 # Albums or artists in one message: a minute's work at one remote request a second.
 ENTITIES_PER_MESSAGE = 50
+REASONS_TOLD = 10
 # A library that has grown by this gets new statistics before its covers are looked for.
 GROWTH = 1.25
 
@@ -50,8 +51,20 @@ def end_scan_if_done(scan_id: int, folder: str = "") -> bool:
         status.gone,
         status.seconds or 0.0,
     )
+    _tell_failures(scan_id)
     follow_up(scan_id)
     return True
+
+
+def _tell_failures(scan_id: int) -> None:
+    """Say in one line what could not be read: not each file has a line of its own."""
+    reasons = scans.failure_reasons(scan_id, REASONS_TOLD)
+    if reasons:
+        logger.info(
+            "scan %d could not read these files, `backend-worker failures` lists them: %s",
+            scan_id,
+            "; ".join(f"{count} because {reason}" for reason, count in reasons),
+        )
 
 
 def _tell_figures(scan_id: int, folder: str) -> None:

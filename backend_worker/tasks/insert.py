@@ -98,7 +98,12 @@ def _follow(
     if not result.done_before:
         _tell(batch_id, result, failures)
         for failure in failures:
-            logger.info("could not be read: %r: %s", failure.path, failure.reason)
+            logger.info(
+                "could not be read: %r: %s",
+                failure.path,
+                failure.reason,
+                extra={"reason": failure.reason},
+            )
     if result.scan_id is not None:
         ended = end_scan_if_done(result.scan_id, folder)
         if result.done_before and not ended:

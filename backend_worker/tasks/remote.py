@@ -83,7 +83,7 @@ class SharedService:
 
     def remember_failure(self, key: str, reason: str) -> None:
         """Remember an answer of no use; the pause doubles with each."""
-        logger.info("%s, %s: %s", self._title, key, reason)
+        logger.info("%s, %s: %s", self._title, key, reason, extra={"reason": reason})
         longest = get_config().missing_cover_days * DAY_SECONDS
         artwork.remember(self.name, key, reason, FIRST_RETRY_SECONDS, longest)
 

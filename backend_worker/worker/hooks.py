@@ -128,6 +128,17 @@ def _declare_no_queues(**_: Any) -> None:
         queue.no_declare = True
 
 
+@signals.task_postrun.connect
+def _tell_repeats(**_: Any) -> None:
+    logs.tell_repeats()
+
+
+@signals.worker_process_shutdown.connect
+def _tell_all_repeats(**_: Any) -> None:
+    logs.tell_repeats(all_of_them=True)
+
+
 @signals.worker_shutdown.connect
 def _say_goodbye(**_: Any) -> None:
+    logs.tell_repeats(all_of_them=True)
     logger.info("the worker has stopped; unfinished tasks are back in their queues")

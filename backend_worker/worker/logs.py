@@ -17,6 +17,7 @@ from kombu.exceptions import ContentDisallowed, DecodeError
 
 from backend_worker import journal
 from backend_worker.tasks.base import TRANSIENT, KillsItsProcessError
+from backend_worker.worker.repeats import RepeatFilter
 
 # Lines of Celery that tell an owner nothing: two for each of a scan's thousand tasks.
 _TOO_CHATTY = ("celery.worker.strategy", "celery.app.trace")
@@ -33,6 +34,9 @@ _PLAIN = (
     InvalidTaskError,
     NotRegistered,
 )
+
+
+_repeats = RepeatFilter()
 
 
 class ExpectedRetryFilter(logging.Filter):
@@ -64,6 +68,7 @@ def set_up(level: str) -> None:
     """Send all log lines to standard error, where the journal or the terminal reads them."""
     handler = journal.set_up(level)
     if level != "DEBUG":
+        handler.addFilter(_repeats)
         handler.addFilter(OneLineFilter())
     # billiard keeps its logger to itself; it tells of processes that were killed
     pool = billiard.util.get_logger()
@@ -75,6 +80,15 @@ def set_up(level: str) -> None:
         logger.addFilter(ExpectedRetryFilter())
         if level != "DEBUG":
             logger.setLevel(logging.WARNING)
+
+
+def tell_repeats(*, all_of_them: bool = False) -> None:
+    """Write how many lines were left out, for having been written often before.
+
+    Args:
+        all_of_them: also of those that may come again in this minute.
+    """
+    _repeats.tell_what_is_over(all_of_it=all_of_them)
 
 
 def silence_advice() -> None:

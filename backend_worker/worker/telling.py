@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from celery import bootsteps
 
 from backend_worker.config import get_config
+from backend_worker.worker.logs import tell_repeats
 from backend_worker.worker.metrics import Sample, Sampler, ScanSample
 from backend_worker.worker.systemd import EXTENSION_SECONDS, notifier
 
@@ -66,6 +67,7 @@ class Tell(bootsteps.StartStopStep):
         # What is raised from here would count as loss of the broker, or be logged each time.
         try:
             self._teller.tick()
+            tell_repeats()
         except Exception as error:
             logger.debug("nothing told: %s", error)
 

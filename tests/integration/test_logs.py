@@ -140,3 +140,19 @@ def test_no_password_is_ever_written(tmp_path):
     assert "***@" in text
     assert password not in text
     assert other not in text
+
+
+def test_hundreds_of_files_that_cannot_be_read_are_few_lines(library, servers, log, tmp_path):
+    for number in range(600):
+        (tmp_path / f"{number}.mp3").write_bytes(bytes([number % 250 + 1]) * 3000)
+        (tmp_path / f"{number}.flac").touch()
+    with library.running_worker(servers, **AS_THE_UNIT):
+        library.wait_for(library.worker_is_ready, what="a ready worker")
+        status = library.scan(tmp_path)
+        library.settle()
+    assert status.failed == 1200
+    assert log().count("could not be read") < 40
+    [end] = re.findall(r"could not read these files.*", log())
+    assert "600 because the file is empty" in end
+    left_out = sum(map(int, re.findall(r"(\d+) more lines like this", log())))
+    assert left_out + len(re.findall(r"could not be read: '", log())) >= 1200
