@@ -80,6 +80,12 @@ class Config:
     read_timeout_seconds: float = _setting(
         60.0, "seconds after which reading one file is given up", low=1, high=3600
     )
+    hang_seconds: float = _setting(
+        30.0,
+        "seconds without an answer after which a folder is left alone until it answers",
+        low=1,
+        high=3600,
+    )
     purge_gone_days: int = _setting(
         30, "days that a vanished file is remembered before it is purged", low=0, high=36500
     )

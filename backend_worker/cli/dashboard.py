@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from backend_worker import journal
 from backend_worker.cli import output
-from backend_worker.cli.errors import Exit, UserError
+from backend_worker.cli.errors import Exit, UserError, is_folder
 from backend_worker.config import get_config
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def _last_scanned() -> str:
 
     newest = scans.recent(1)
     close_process_connection()
-    return newest[0].root if newest and os.path.isdir(newest[0].root) else ""
+    return newest[0].root if newest and is_folder(newest[0].root) else ""
 
 
 def make_token(path: str) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import enum
 import os
+import threading
+
+FOLDER_SECONDS = 15.0  # longer than a disk needs to spin up
 
 
 class Exit(enum.IntEnum):
@@ -26,13 +29,31 @@ class UserError(Exception):
         self.exit = code
 
 
+def is_folder(path: str) -> bool | None:
+    """Say whether a path is a folder; None if it does not answer.
+
+    Who looks at a dead network mount waits for ever: a thread of its own does.
+    """
+    found: list[bool] = []
+    look = threading.Thread(target=lambda: found.append(os.path.isdir(path)), daemon=True)
+    look.start()
+    look.join(FOLDER_SECONDS)
+    return found[0] if found else None
+
+
 def check_folder(directory: str) -> str:
     """Return the absolute path of a folder that a person named.
 
     Raises:
-        UserError: it is not a folder.
+        UserError: it is not a folder, or nobody answers who looks at it.
     """
     path = os.path.abspath(os.path.expanduser(directory))
-    if not os.path.isdir(path):
+    found = is_folder(path)
+    if found is None:
+        raise UserError(
+            f"{directory} has not answered for {FOLDER_SECONDS:.0f} s: is its disk or its server "
+            "there? Try again when `ls` shows it"
+        )
+    if not found:
         raise UserError(f"{directory} is not a folder", Exit.USAGE)
     return path

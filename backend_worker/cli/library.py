@@ -124,6 +124,8 @@ def _facts(worker: dict[str, Any]) -> dict[str, str]:
     waiting = [f"{name} {value:.0f} %" for name, value in pressures.items() if value is not None]
     if waiting:
         facts["waiting for"] = ", ".join(waiting)
+    if worker["hanging_folders"]:
+        facts["waits"] = "\n".join(hang["sentence"] for hang in worker["hanging_folders"])
     for scan in worker["scans"]:
         facts[f"scan {scan['scan_id']}"] = _how_far(scan)
     changes = worker["scale_history"][-SCALE_EVENTS_SHOWN:]

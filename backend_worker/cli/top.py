@@ -173,6 +173,8 @@ def _worker(worker: dict[str, Any]) -> Iterable[RenderableType]:
     if worker["temperature_c"] is not None:
         grid.add_row("temperature", f"{worker['temperature_c']:.0f} °C")
     grid.add_row("rate", f"{worker['files_per_second']:,.0f} files/s")
+    for hang in worker["hanging_folders"]:
+        grid.add_row("waits", _text(hang["sentence"], "red"))
     for scan in worker["scans"]:
         grid.add_row(f"scan {scan['scan_id']}", _scan(scan))
     for change in worker["scale_history"][-1:]:

@@ -101,6 +101,7 @@ SCHEMAS: dict[str, Schema] = {
         max_processes=_INTEGER,
         tasks_done=_INTEGER,
         uptime_seconds=_NUMBER,
+        hanging_folders=_list(_object(folder=_TEXT, seconds=_INTEGER, sentence=_TEXT)),
     ),
     "Board": _object(
         memory_bytes=_or_null(_INTEGER),

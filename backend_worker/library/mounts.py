@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 _MOUNTS = "/proc/self/mountinfo"  # proc(5); of our own mount namespace
+_MOST_LINKS = 40  # as the kernel
 _ESCAPED = re.compile(rb"\\([0-7]{3})")
 # Another machine writes the times of their files.
 _NETWORK = frozenset(
@@ -45,7 +46,41 @@ def mounts() -> list[Mount]:
 
 def mount_of(path: bytes) -> Mount:
     """Return the mount that a path lies on, by its text alone: links are not followed."""
-    return next((mount for mount in mounts() if mount.holds(path)), Mount(b"/", b""))
+    return _mount_of(path, mounts())
+
+
+def resolved(path: bytes) -> bytes:
+    """Return an absolute path with its links followed as far as the root's file system goes.
+
+    No other mount is looked at: it may be one that does not answer.
+    """
+    known = mounts()
+    found, rest = b"/", _parts(path)
+    links = 0
+    while rest:
+        part = rest.pop(0)
+        here = os.path.normpath(os.path.join(found, part))
+        if _mount_of(here, known).point != b"/":
+            return os.path.join(here, *rest)
+        try:
+            target = os.readlink(here)
+        except OSError:  # no link
+            found = here
+            continue
+        links += 1
+        if links > _MOST_LINKS:
+            return path
+        rest = _parts(target) + rest
+        found = b"/" if target.startswith(b"/") else found
+    return found
+
+
+def _parts(path: bytes) -> list[bytes]:
+    return [part for part in path.split(b"/") if part]
+
+
+def _mount_of(path: bytes, known: list[Mount]) -> Mount:
+    return next((mount for mount in known if mount.holds(path)), Mount(b"/", b""))
 
 
 def foreign_below(root: bytes) -> tuple[Mount, ...]:

@@ -30,6 +30,14 @@ def facts_of(status: os.stat_result) -> Facts:
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
+def look_at(path: bytes) -> Facts | None:
+    """Return the facts of a path, None if it is gone."""
+    try:
+        return facts_of(os.stat(path))
+    except OSError:
+        return None
+
+
 def is_fresh(age_ns: int, seconds: float) -> bool:
     """Say whether a file of this age was written within the last seconds, by one clock."""
     return 0 <= age_ns < seconds * 1e9
@@ -81,6 +89,7 @@ class Watched:
 
     Args:
         seconds: between the two looks.
+        look: returns the facts of a path, None if it is gone.
         clock: seconds that never go back.
         sleep: waits.
     """
@@ -88,10 +97,12 @@ class Watched:
     def __init__(
         self,
         seconds: float,
+        look: Callable[[bytes], Facts | None] = look_at,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._seconds = min(seconds, LONGEST_WATCH_SECONDS)
+        self._look = look
         self._clock = clock
         self._sleep = sleep
         self._files: deque[tuple[float, bytes, Facts]] = deque()
@@ -101,7 +112,7 @@ class Watched:
 
     def add(self, path: bytes) -> bool:
         """Take the first look; False if the file is gone."""
-        look = _look(path)
+        look = self._look(path)
         if look is None:
             return False
         self._files.append((self._clock(), path, look))
@@ -124,11 +135,4 @@ class Watched:
             self._sleep(max(0.0, min(wait, most_seconds)))
         while self._files and self._files[0][0] + self._seconds <= self._clock():
             _, path, before = self._files.popleft()
-            yield path, _look(path) == before
-
-
-def _look(path: bytes) -> Facts | None:
-    try:
-        return facts_of(os.stat(path))
-    except OSError:
-        return None
+            yield path, self._look(path) == before

@@ -25,6 +25,9 @@ IGNORE_FILE = b".ndignore"  # Navidrome's: patterns as in .gitignore; empty: not
 # PostgreSQL's index takes entries of up to 2,704 bytes, and the kernel paths of 4,096.
 LONGEST_PATH = 2500
 
+# Entries of a folder between two words about what is looked at.
+LOOKS = 100
+
 Found = tuple[bytes, int, int]  # path, size in bytes, mtime in ns
 
 
@@ -46,6 +49,8 @@ class Walk:
     other_files: int = 0  # regular files that are not music
     errors: list[tuple[bytes, str]] = field(default_factory=list)  # (path, reason)
     mount_points: dict[bytes, int] = field(default_factory=dict)  # path → device
+    # is told what is looked at next: a disk may not answer
+    look: Callable[[bytes], None] = lambda _: None
     _linked: set[tuple[int, int]] = field(default_factory=set)
     _real_root: bytes = b""
 
@@ -83,6 +88,7 @@ class Walk:
     def _entries(
         self, folder: bytes, device: int, ignored: tuple[_IgnoreRules, ...]
     ) -> Iterator[Found | _Folder]:
+        self.look(folder)
         try:
             with os.scandir(folder) as listing:
                 entries = list(listing)
@@ -111,8 +117,10 @@ class Walk:
     ) -> list[tuple[bytes, os.DirEntry[bytes], bool]]:
         """Return (sort key, entry, whether a folder); folders sort as their children do."""
         rows = []
-        for entry in entries:
+        for number, entry in enumerate(entries, 1):
             name = entry.name
+            if number % LOOKS == 0:
+                self.look(entry.path)
             if name.startswith(b"."):
                 continue
             try:

@@ -19,6 +19,7 @@ from backend_worker.storage import batches
 from backend_worker.storage.connection import PERMANENT, RETRYABLE, DatabaseAwayError
 from backend_worker.tasks.arguments import ArgumentError
 from backend_worker.tasks.delivery import count_delivery, forget_deliveries
+from backend_worker.tasks.touch import FolderHangsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,6 +33,7 @@ TRANSIENT = (
     *RETRYABLE,
     DatabaseAwayError,
     CoverStoreError,
+    FolderHangsError,
     kombu.exceptions.OperationalError,  # Redis was away when a message was sent
     redis.exceptions.ConnectionError,
     redis.exceptions.TimeoutError,
@@ -121,7 +123,8 @@ class PipelineTask(Task):
         einfo: Any,
     ) -> None:
         """Log one line: this is expected, a stack trace would only frighten."""
-        level = logging.WARNING if _is_news(exc) else logging.DEBUG
+        told = isinstance(exc, FolderHangsError)  # by the parent
+        level = logging.DEBUG if told or not _is_news(exc) else logging.WARNING
         logger.log(level, "%s waits and tries again: %s", self.name, _one_line(exc))
         if self.request.delivery_info.get("redelivered"):
             with suppress(redis.exceptions.RedisError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from backend_worker.celery_app import app
@@ -18,6 +19,7 @@ from backend_worker.library.artwork.store import CoverStore, CoverStoreError, di
 from backend_worker.library.remote.cover_art_archive import front_cover
 from backend_worker.progress import events
 from backend_worker.storage import artwork
+from backend_worker.tasks import touch
 from backend_worker.tasks.arguments import as_ids, as_paths
 from backend_worker.tasks.base import PipelineTask, chunks, send
 from backend_worker.tasks.delivery import count_delivery, forget_deliveries
@@ -26,7 +28,7 @@ from backend_worker.tasks.followup import ENTITIES_PER_MESSAGE
 from backend_worker.tasks.remote import DAY_SECONDS, SharedService
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 logger = logging.getLogger(__name__)
 
@@ -126,7 +128,8 @@ def _process_albums(album_ids: Sequence[int]) -> None:
         with pictures:
             for album in albums:
                 own = [name for name in album.directories if name not in crowded]
-                found = _local_cover(pictures, album, own)
+                with _looking_at(own):
+                    found = _local_cover(pictures, album, own)
                 if found is not None:
                     covers.append((album.id, *found))
                 elif album.cover is None:
@@ -210,9 +213,10 @@ def _process_artists(artist_ids: Sequence[int]) -> None:
     try:
         with _Pictures() as pictures:
             for artist in artwork.artists(artist_ids):
-                paths = folder.artist_images(artist.directories)
-                found = (_from_file(pictures, path) for path in paths)
-                picture = next(filter(None, found), None)
+                with _looking_at(artist.directories):
+                    paths = folder.artist_images(artist.directories)
+                    found = (_from_file(pictures, path) for path in paths)
+                    picture = next(filter(None, found), None)
                 if picture is not None:
                     images.append((artist.id, picture, FOLDER))
                 elif artist.cover is not None:
@@ -228,6 +232,23 @@ def _set_images(images: Sequence[tuple[int, str, str]]) -> None:
         for artist_id, picture, source in images
         if artist_id in new
     )
+
+
+@contextmanager
+def _looking_at(directories: Iterable[str]) -> Iterator[None]:
+    """Look for pictures in folders; they are said to be the first, which may not be quite true.
+
+    Raises:
+        FolderHangsError: one of them hangs.
+    """
+    paths = [os.fsencode(name) for name in directories]
+    for path in paths[1:]:
+        touch.check(path)
+    if paths:
+        with touch.looking_at(paths[0]):
+            yield
+    else:
+        yield
 
 
 class _Pictures:

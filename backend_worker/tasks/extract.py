@@ -13,6 +13,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from celery.exceptions import SoftTimeLimitExceeded
+
 from backend_worker.celery_app import app
 from backend_worker.config import get_config
 from backend_worker.library.artwork.store import CoverStore
@@ -23,6 +25,7 @@ from backend_worker.library.tags import FileOutOfReachError, UnreadableFile, rea
 from backend_worker.library.walk import LONGEST_PATH
 from backend_worker.storage import batches
 from backend_worker.storage.maintenance import READ_AGAIN
+from backend_worker.tasks import touch
 from backend_worker.tasks.arguments import as_paths
 from backend_worker.tasks.base import BatchTask, chunks, send
 from backend_worker.tasks.delivery import counted_delivery
@@ -69,6 +72,8 @@ def extract_batch(file_paths: Sequence[str], batch_id: str | int | None = None) 
         if scan_id is not None:
             send("scan.finish", [scan_id])
         return
+    if _is_left_alone(batch_id, paths):
+        return
     with counted_delivery(batch_id) as count:
         if count > get_config().max_deliveries:
             _isolate(batch_id, file_paths)
@@ -76,10 +81,35 @@ def extract_batch(file_paths: Sequence[str], batch_id: str | int | None = None) 
             _read_batch(batch_id, file_paths)
 
 
+def _is_left_alone(batch_id: str, paths: Iterable[bytes]) -> bool:
+    """Say whether a batch of a scan lies in a folder that hangs.
+
+    It stays on record then, and is sent again when the folder answers.
+
+    Raises:
+        FolderHangsError: a client's batch does; it is tried again and again.
+    """
+    try:
+        for folder in {os.path.dirname(path) for path in paths}:
+            touch.check(folder)
+    except touch.FolderHangsError:
+        if _is_clients(batch_id):
+            raise
+        return True
+    return False
+
+
 def _read_batch(batch_id: str, file_paths: Sequence[str]) -> None:
     # a client says itself when a file is ready; a scan finds what others are still writing
     settle_seconds = 0.0 if _is_clients(batch_id) else get_config().settle_seconds
-    _hand_on(batch_id, *read_files(file_paths, settle_seconds))
+    try:
+        _hand_on(batch_id, *read_files(file_paths, settle_seconds))
+    except SoftTimeLimitExceeded:
+        if len(file_paths) == 1:
+            raise
+        # a disk did not answer for long: no fault of so many files
+        logger.warning("batch %s took too long to read: split", batch_id)
+        _send_batches(batches.split_batch(batch_id))
 
 
 def _hand_on(
@@ -117,7 +147,7 @@ def read_files(
     tracks: list[TrackRecord] = []
     failures: list[FailedFile] = []
     ignored = 0
-    with limit.handler():
+    with limit.handler(), touch.until_answered():
         for part in chunks(file_paths, COVERS_TOGETHER):
             # the limit is one of reading, and must not cut the covers of other files off
             with covers.together():
@@ -142,6 +172,7 @@ def _read_files(
             logger.warning("not a usable path: %.200r", path)  # a scan sends none
             ignored += 1
             continue
+        touch.begin(os.fsencode(path))
         try:
             before = os.stat(path)
         except (FileNotFoundError, NotADirectoryError):
@@ -173,6 +204,7 @@ def _read_files(
             tracks.append(result)
         else:
             failures.append(result)
+    touch.end()
     return tracks, failures, ignored
 
 
@@ -207,7 +239,8 @@ def _isolate(batch_id: str, file_paths: Sequence[str]) -> None:
     for path in file_paths:
         logger.warning("%r kills its reader: recorded as failed", path)
         try:
-            status = os.stat(path)
+            with touch.looking_at(os.fsencode(path)):
+                status = os.stat(path)
         except OSError:
             continue
         reason = "its reader crashed each time; the file is probably damaged"

@@ -11,6 +11,7 @@ from backend_worker.library.model import EntityBatch, FailedFile
 from backend_worker.progress import events
 from backend_worker.storage import scans
 from backend_worker.storage.insert import InsertResult, insert_batch, stored_before
+from backend_worker.tasks import touch
 from backend_worker.tasks.arguments import ArgumentError
 from backend_worker.tasks.base import BatchTask, send
 from backend_worker.tasks.followup import end_scan_if_done, follow_up
@@ -76,11 +77,20 @@ def store(
     Raises:
         psycopg2.Error: nothing was stored.
     """
-    result = insert_batch(batch_id, entities, failures, ignored)
+    result = insert_batch(batch_id, entities, failures, ignored, still_exists=_still_exists)
     if result.cancelled:
         logger.debug("batch %s was cancelled: not stored", batch_id)
     last = entities.tracks[-1].record["path"] if entities.tracks else ""
     _follow(batch_id, result, failures, _shown(os.path.dirname(last)))
+
+
+def _still_exists(path: bytes) -> bool:
+    """Say whether a path is there; one in a folder that hangs may well be."""
+    try:
+        with touch.looking_at(path):
+            return os.path.lexists(path)
+    except touch.FolderHangsError:
+        return True
 
 
 def follow_again(batch_id: str, paths: Sequence[bytes]) -> None:

@@ -17,7 +17,7 @@ from backend_worker.library.features import MODEL_VERSION
 from backend_worker.progress import events
 from backend_worker.progress.connection import redis_client
 from backend_worker.storage import artwork, batches, maintenance, scans, search, vectors, walks
-from backend_worker.tasks import broker, pending
+from backend_worker.tasks import broker, pending, touch
 from backend_worker.tasks.base import PipelineTask, chunks, send
 from backend_worker.tasks.followup import end_scan_if_done, follow_up
 
@@ -101,14 +101,19 @@ def check_integrity() -> dict[str, Any]:
 
 
 def _compare_files() -> dict[str, int]:
-    """Count stored files that are not there, or not as they were when they were read."""
+    """Count stored files that are not there, or not as they were when they were read.
+
+    Raises:
+        FolderHangsError: a folder hangs; nobody knows what is in it.
+    """
     checked = missing = changed = 0
     after = b""
     while page := maintenance.stored_paths_page(after, PAGE):
         for path, size, mtime_ns in page:
             checked += 1
             try:
-                status = os.stat(path)
+                with touch.looking_at(path):
+                    status = os.stat(path)
             except OSError:
                 missing += 1
             else:
@@ -185,7 +190,11 @@ def resume_scans(self: MaintenanceTask, follows: str | None = None) -> dict[str,
         return {"active": len(scans.active()), "batches_sent_again": 0}
     active = scans.active()
     walked = {scan.id for scan in active if walks.is_being_walked(scan.id)}
+    # what needs a folder that hangs is asked for when it answers
+    waiting = {scan.id for scan in active if touch.hangs_with(scan.root)}
     for scan in active:
+        if scan.id in waiting:
+            continue
         if scan.needs_walk and scan.id not in walked:
             if broker.queue_lengths()["scan"]:
                 continue  # its message waits, or this will see next time
@@ -197,7 +206,7 @@ def resume_scans(self: MaintenanceTask, follows: str | None = None) -> dict[str,
         follow_up(scan_id)
     sent = 0
     # A walk records a batch just before it sends it: its batches are not lost yet.
-    lost = active and not walked and _pipeline_is_empty()
+    lost = active and not walked and not waiting and _pipeline_is_empty()
     unfinished = batches.pending_batches() if lost else []
     if unfinished:
         for batch_id, paths in unfinished:

@@ -6,20 +6,29 @@ import logging
 import os
 import time
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from celery.exceptions import SoftTimeLimitExceeded
 
 from backend_worker.celery_app import app
 from backend_worker.config import get_config
 from backend_worker.library.discovery import Verdict, compare
-from backend_worker.library.settling import Freshness, Watched
+from backend_worker.library.settling import Freshness, Watched, look_at
 from backend_worker.library.tags import AUDIO_EXTENSIONS
 from backend_worker.library.walk import RootUnusableError, Walk
 from backend_worker.progress import events, figures
 from backend_worker.storage import batches, scans, walks
+from backend_worker.tasks import touch
 from backend_worker.tasks.arguments import ArgumentError, as_ids
 from backend_worker.tasks.base import PipelineTask, send
 from backend_worker.tasks.followup import end_scan_if_done
 from backend_worker.tasks.pending import ask_for_vectors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from backend_worker.library.settling import Facts
+    from backend_worker.library.walk import Found
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +83,13 @@ def discovery(self: PipelineTask, directory: str, progress_callback: object = No
             logger.info("scan %d is being walked by another process already", scan_id)
             return
         if scans.needs_walk(scan_id):
-            _Discovery(scan_id, root).run()
+            try:
+                touch.check(root)
+                _Discovery(scan_id, root).run()
+            except touch.FolderHangsError as error:
+                # not tried again and again: the worker asks for it when the folder answers
+                logger.debug("scan %d waits: %s", scan_id, error)
+                return
     end_scan_if_done(scan_id)
 
 
@@ -92,11 +107,11 @@ class _Discovery:
         self.scan_id = scan_id
         self.root = root
         self.config = get_config()
-        self.walk = Walk(root, AUDIO_EXTENSIONS)
+        self.walk = Walk(root, AUDIO_EXTENSIONS, look=touch.begin)
         self.counts = walks.WalkCounts()
         self.found = self.unchanged = self.failed = self.fresh = 0
         self.path = root  # the last that was found
-        self.watched = Watched(self.config.settle_seconds)
+        self.watched = Watched(self.config.settle_seconds, _look_at)
         self.batch: list[bytes] = []
         self.next_batch = 1
         self.missing: list[tuple[bytes, int]] = []
@@ -137,11 +152,13 @@ class _Discovery:
 
     def _compare(self) -> bool:
         """Sort the files by what is to be done; False when the scan was cancelled."""
+        with touch.looking_at(self.root):
+            judge = Freshness(self.root, self.config.settle_seconds).verdict
         verdicts = compare(
-            self.walk.files(),
+            self._files(),
             walks.known_files(self.root),
             scan_id=self.scan_id,
-            judge=Freshness(self.root, self.config.settle_seconds).verdict,
+            judge=judge,
             under_way=batches.paths_under_way(self.scan_id),
         )
         for verdict, path, file_id in verdicts:
@@ -163,6 +180,30 @@ class _Discovery:
                 return False
         self._tell_walk()
         return True
+
+    def _files(self) -> Iterator[Found]:
+        """Yield what the walk finds, and say while it looks what it looks at.
+
+        Raises:
+            FolderHangsError: the time limit of the task has passed in one look.
+        """
+        files = self.walk.files()
+        while True:
+            asked = time.monotonic()
+            touch.begin(self.path)
+            try:
+                found = next(files, None)
+            except SoftTimeLimitExceeded as error:
+                waited = time.monotonic() - asked
+                limit = self.config.task_soft_time_limit / 2
+                if waited < min(self.config.hang_seconds, limit):
+                    raise
+                raise touch.FolderHangsError(touch.sentence(self.root, waited)) from error
+            finally:
+                touch.end()
+            if found is None:
+                return
+            yield found
 
     def _take(self, verdict: Verdict, path: bytes) -> None:
         if verdict is Verdict.UNCHANGED:
@@ -274,6 +315,11 @@ class _Discovery:
                 errors.append((path, reason))
                 logger.warning("scan %d: %r %s", self.scan_id, path, reason)
         return missing
+
+
+def _look_at(path: bytes) -> Facts | None:
+    with touch.looking_at(path):
+        return look_at(path)
 
 
 def _abandon(scan_id: int, message: str) -> None:

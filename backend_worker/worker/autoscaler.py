@@ -150,10 +150,11 @@ class LibraryAutoscaler(Autoscaler):
             self._told_what_is_missing = True
             if board.missing():
                 logger.info("autoscale does without: %s", ", ".join(board.missing()))
+        stuck = self._stuck()
         sight = Sight(
             now=now,
-            running=self.processes,
-            reserved=self.qty,
+            running=self.processes - stuck,
+            reserved=max(self.qty - self._stuck_tasks(), 0),
             waiting=self._waiting(now),
             board=board,
         )
@@ -162,26 +163,35 @@ class LibraryAutoscaler(Autoscaler):
         before = self._memory.processes
         decision = scaling.decide(self._memory, sight, self._limits)
         self._memory = decision.memory
-        self._withhold(self.max_concurrency - decision.bound)
+        self._withhold(self.max_concurrency - decision.bound - self._stuck_tasks())
         if decision.processes != before:
             self._tell(before, decision)
         elif decision.held_back and self._told_step != self._memory.stepped_at:
             logger.warning("autoscale stays at %d: %s", before, decision.held_back)
             self._told_step = self._memory.stepped_at
-        self._apply(decision.processes)
+        self._apply(decision.processes + stuck)
         self._renew_heavy_ones(now)
         settled = self.processes <= self.min_concurrency and self._all_light
         if self.qty or not settled or self._memory.bound is not None:
             self._tick_later()
 
+    def _stuck(self) -> int:
+        """Return how many processes wait for a folder that hangs: others take their place."""
+        hangs = getattr(self.worker, "hangs", None)
+        return 0 if hangs is None else min(len(hangs.stuck), self.max_concurrency)
+
+    def _stuck_tasks(self) -> int:
+        hangs = getattr(self.worker, "hangs", None)
+        return 0 if hangs is None else min(hangs.reserved(), self.max_concurrency)
+
     def _waiting(self, now: float) -> int:
         # With as many tasks as processes may be, there is nothing to gain; without any for a
         # while, and now with fewer than processes, nothing waits. Nor can the last process go.
         busy_lately = now - self._worked_at < self._limits.idle_seconds
-        at_work = self.processes <= self.qty or (
-            busy_lately and self.processes > self._limits.fewest
-        )
-        return self._redis.waiting(now) if at_work and self.qty < self.max_concurrency else 0
+        processes = self.processes - self._stuck()
+        taken = self.qty - self._stuck_tasks()
+        at_work = processes <= taken or (busy_lately and processes > self._limits.fewest)
+        return self._redis.waiting(now) if at_work and taken < self.max_concurrency else 0
 
     def _apply(self, processes: int) -> None:
         more = processes - self.processes

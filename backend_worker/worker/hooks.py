@@ -17,6 +17,7 @@ from kombu.transport import redis as redis_transport
 from backend_worker.celery_app import app
 from backend_worker.config import get_config, redact
 from backend_worker.queues import QUEUE_NAMES
+from backend_worker.tasks import touch
 from backend_worker.worker import logs, systemd
 from backend_worker.worker.messages import TolerantChannel
 from backend_worker.worker.pool import SteadyPool
@@ -51,6 +52,16 @@ def _preload(**_: Any) -> None:
     """Import what each process would import with its first tasks, so that they share it."""
     for name in PRELOADED:
         importlib.import_module(name)
+
+
+@signals.worker_before_create_process.connect
+def _reserve_a_place(**_: Any) -> None:
+    touch.reserve()
+
+
+@signals.worker_process_init.connect
+def _take_the_place(**_: Any) -> None:
+    touch.begin_process()
 
 
 @signals.worker_before_create_process.connect

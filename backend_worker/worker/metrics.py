@@ -70,6 +70,7 @@ class Sample:
     active: int  # those of them that run
     queued: int | None  # tasks that wait, here or in Redis; None while Redis does not answer
     scans: tuple[ScanSample, ...] = ()
+    hangs: tuple[dict[str, Any], ...] = ()  # folders that do not answer; see Hangs.describe
 
     @property
     def busy(self) -> bool:
@@ -107,6 +108,7 @@ class Sampler:
         queued, running = self._ask_redis()
         reserved = len(celery_state.reserved_requests)
         active = len(celery_state.active_requests)
+        hangs = getattr(self._worker, "hangs", None)
         self._rates = {
             scan.scan_id: self._rates.get(scan.scan_id) or Rate(RATE_SECONDS, self._clock)
             for scan in running
@@ -123,6 +125,7 @@ class Sampler:
                 )
                 for scan in running
             ),
+            hangs=tuple(hangs.describe()) if hangs is not None else (),
         )
         return self.last
 
@@ -170,6 +173,7 @@ def describe(worker: Any) -> dict[str, Any]:
         "reserved_tasks": sample.reserved,
         "tasks_done": sum(celery_state.total_count.values()),
         "files_per_second": round(sample.files_per_second, 1),
+        "hanging_folders": list(sample.hangs),
         "scans": [_describe_scan(scan) for scan in sample.scans],
         **_usage(),
         **_board(worker),

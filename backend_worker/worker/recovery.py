@@ -57,7 +57,7 @@ class GiveBackOrphans(bootsteps.StartStopStep):
             state.maybe_shutdown()
             try:
                 give_back_orphans(worker.app)
-                _resume_scans(worker.app)
+                resume_scans(worker.app)
             except _AWAY as error:
                 notifier().waiting("Redis")
                 if not warned:
@@ -253,7 +253,7 @@ class GiveBackAfterReconnect(bootsteps.StartStopStep):
         if count:
             logger.info("%d tasks that were cut off from Redis are back in their queues", count)
         try:
-            _resume_scans(consumer.app, producer=consumer.app.amqp.Producer(channel))
+            resume_scans(consumer.app, producer=consumer.app.amqp.Producer(channel))
         except OperationalError as error:
             raise ConnectionError(str(error)) from error
 
@@ -298,7 +298,7 @@ class LookAfterWork(bootsteps.StartStopStep):
         if RememberingQoS.taken or done == self._looked_at:
             return
         producer = consumer.app.amqp.Producer(consumer.connection.default_channel)
-        _resume_scans(consumer.app, producer=producer)
+        resume_scans(consumer.app, producer=producer)
         self._looked_at = done
 
 
@@ -348,6 +348,11 @@ def _give_back(channel: Any, tags: Collection[str]) -> int:
     return len(newest_first)
 
 
-def _resume_scans(app: Any, **options: Any) -> None:
+def resume_scans(app: Any, **options: Any) -> None:
+    """Have a task look after scans that do not go on by themselves.
+
+    Raises:
+        kombu.exceptions.OperationalError: Redis is away.
+    """
     # Not patiently, as tasks send: the worker must still see that it is to stop.
     app.send_task("maintenance.resume_scans", ignore_result=True, retry=False, **options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 import signal
 import time
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,8 +12,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from celery import bootsteps
 
 from backend_worker.config import get_config
+from backend_worker.worker.hangs import Hangs, end_in_time
 from backend_worker.worker.logs import tell_repeats
 from backend_worker.worker.metrics import Sample, Sampler, ScanSample
+from backend_worker.worker.recovery import resume_scans
 from backend_worker.worker.systemd import EXTENSION_SECONDS, notifier
 
 if TYPE_CHECKING:
@@ -42,19 +45,20 @@ class Tell(bootsteps.StartStopStep):
     def __init__(self, worker: Any, **_: Any) -> None:
         self._teller: Teller | None = None
         self._timer: Any = None
-        worker.sampler = None
+        worker.sampler = worker.hangs = None
 
     def create(self, worker: Any) -> None:
         """Make what keeps its state over reconnections."""
         worker.sampler = Sampler(worker)
+        worker.hangs = self._hangs = Hangs(functools.partial(resume_scans, worker.app))
         self._teller = Teller(worker.sampler)
 
-    def start(self, _worker: Any) -> None:
+    def start(self, worker: Any) -> None:
         """Say that the worker stops as soon as it is told to: Celery's signals come later."""
         for number in (signal.SIGTERM, signal.SIGQUIT):
             before = signal.getsignal(number)
             if callable(before):
-                signal.signal(number, functools.partial(_stop, before))
+                signal.signal(number, functools.partial(_stop, worker, before))
 
     def register_with_event_loop(self, _worker: Any, hub: Any) -> None:
         """Start the timer; called anew after each loss of Redis, which ends all timers."""
@@ -66,6 +70,7 @@ class Tell(bootsteps.StartStopStep):
     def _tick(self) -> None:
         # What is raised from here would count as loss of the broker, or be logged each time.
         try:
+            self._hangs.look()
             self._teller.tick()
             tell_repeats()
         except Exception as error:
@@ -76,8 +81,10 @@ class Tell(bootsteps.StartStopStep):
         _say_that_it_stops()
 
 
-def _stop(handler: Callable[[int, Any], Any], number: int, frame: Any) -> None:
+def _stop(worker: Any, handler: Callable[[int, Any], Any], number: int, frame: Any) -> None:
     _say_that_it_stops()
+    if number == signal.SIGQUIT or os.environ.get("REMAP_SIGTERM") == "SIGQUIT":
+        end_in_time(worker)  # without that, SIGTERM lets tasks go on for hours
     handler(number, frame)
 
 
@@ -146,6 +153,7 @@ def status_line(sample: Sample) -> str:
         parts.append("idle")
     else:
         parts.append(f"{sample.queued} queued")
+    parts += [hang["sentence"] for hang in sample.hangs]
     if sample.scans:
         parts.append(f"{sample.files_per_second:.0f} files/s")
         first, *others = sample.scans

@@ -9,6 +9,7 @@ import pytest
 
 from backend_worker.library.sample import make_library
 from backend_worker.progress import events
+from tests.support import fuse
 
 TRACKS = 60
 TOMORROW = time.time() + 86400
@@ -197,11 +198,12 @@ def test_file_that_is_being_written_is_left_for_the_next_scan(library, worker, m
 
 
 class Copy(threading.Thread):
-    """Goes on writing files, one of them as from the future, until it is stopped."""
+    """Goes on writing files, the last of them with another clock, until it is stopped."""
 
-    def __init__(self, *paths):
+    def __init__(self, *paths, at=TOMORROW):
         super().__init__()
         self.paths = paths
+        self.at = at
         self.stopped = threading.Event()
 
     def run(self):
@@ -209,7 +211,7 @@ class Copy(threading.Thread):
             for path in self.paths:
                 with open(path, "ab") as file:
                     file.write(b"more")
-            os.utime(self.paths[-1], (TOMORROW, TOMORROW))
+            os.utime(self.paths[-1], (self.at, self.at))
 
     def __enter__(self):
         self.start()
@@ -240,6 +242,20 @@ def test_files_that_are_copied_meanwhile_are_left_and_old_ones_of_a_wrong_clock_
     long_ago(now_written)
     status = library.scan(music)
     assert (status.stored, status.ignored) == (2, 0)
+
+
+def test_file_that_is_written_by_the_clock_of_a_nas_is_left(library, worker, music, tmp_path):
+    """The mount's times are those of another machine, which is ten minutes late."""
+    late = time.time() - 600
+    written, old = (
+        str(shutil.copy2(a_track(music), music / name)) for name in ("zx.mp3", "zy.mp3")
+    )
+    os.utime(old, (late, late))
+    with fuse.mounted(music, tmp_path / "nas") as nas, Copy(written, at=late):
+        status = library.scan(nas.folder)
+    assert (status.status, status.ignored) == ("completed", 1)
+    [(path,)] = library.rows("SELECT path FROM file WHERE path LIKE '%%/z_.mp3'")
+    assert os.path.basename(bytes(path)) == b"zy.mp3"
 
 
 def test_name_that_is_not_utf8_is_stored_as_it_is(library, worker, music):

@@ -24,6 +24,7 @@ WORKER = {
     "cpu_pressure": 12.0,
     "temperature_c": 61.3,
     "files_per_second": 812.0,
+    "hanging_folders": [{"sentence": "the folder /srv/music has not answered for 40 s"}],
     "scans": [
         {"scan_id": 3, "percent": 43, "files_per_second": 812.0, "time_left": "1 min left"},
         {"scan_id": 4, "percent": None, "files_per_second": 0.0, "found": 1200, "folder": "/a"},
@@ -35,7 +36,16 @@ WORKER = {
     ],
 }
 UNKNOWN = ("pss_bytes", "cpu_seconds", "memory_bytes", "memory_pressure", "cpu_pressure")
-SILENT = WORKER | dict.fromkeys(UNKNOWN) | {"temperature_c": None, "scans": [], "scale_history": []}
+SILENT = (
+    WORKER
+    | dict.fromkeys(UNKNOWN)
+    | {
+        "temperature_c": None,
+        "hanging_folders": [],
+        "scans": [],
+        "scale_history": [],
+    }
+)
 
 
 def test_facts_of_a_board_that_tells_all():
@@ -47,6 +57,7 @@ def test_facts_of_a_board_that_tells_all():
     assert facts["waiting for"] == "memory 0 %, processor 12 %"
     assert facts["scan 3"] == "43 %, 812 files/s, 1 min left"
     assert facts["scan 4"] == "1,200 files found so far, 0 files/s, in /a"
+    assert facts["waits"] == "the folder /srv/music has not answered for 40 s"
     first, second = facts["scale events"].splitlines()
     assert first.endswith("1→4: 312 queued")
     assert second.endswith("4→3: 76 °C")

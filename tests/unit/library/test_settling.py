@@ -65,7 +65,7 @@ def test_where_another_clock_counts_recent_files_are_watched(monkeypatch):
 
 def watched(paths, seconds=5):
     clock = Clock(0.0)
-    files = Watched(seconds, clock, clock.sleep)
+    files = Watched(seconds, clock=clock, sleep=clock.sleep)
     for path in paths:
         assert files.add(os.fsencode(path))
     return files, clock
@@ -127,6 +127,26 @@ def test_mounts_as_the_kernel_lists_them(tmp_path, monkeypatch):
     foreign = [mount.point for mount in mounts.mounts() if mount.is_foreign]
     assert foreign == [b"/srv/my music", b"/srv/cloud"]
     assert mounts.foreign_below(b"/home") == ()
+
+
+def test_links_are_followed_up_to_another_mount_and_not_into_it(tmp_path, monkeypatch):
+    """Who looks into a mount that does not answer waits for ever."""
+    root = os.fsencode(os.path.realpath(tmp_path))
+    listed = tmp_path / "mountinfo"
+    listed.write_bytes(
+        b"1 0 8:1 / / rw - ext4 /dev/sda1 rw\n2 1 0:5 / %s/nas rw - nfs4 nas:/music rw\n" % root
+    )
+    monkeypatch.setattr(mounts, "_MOUNTS", str(listed))
+    monkeypatch.chdir(tmp_path)
+    os.mkdir("nas")
+    os.symlink("b", "nas/a")  # within the mount: not looked at
+    os.symlink("nas/a", "music")
+    os.symlink(tmp_path / "music", "home")
+    os.symlink("loop", "loop")
+    assert mounts.resolved(root + b"/home/1.mp3") == root + b"/nas/a/1.mp3"
+    assert mounts.resolved(root + b"/nas/../x") == root + b"/nas/../x"
+    assert mounts.resolved(root + b"/loop/1.mp3") == root + b"/loop/1.mp3"
+    assert mounts.resolved(root + b"/gone/1.mp3") == root + b"/gone/1.mp3"
 
 
 def test_mounts_of_this_machine():

@@ -17,7 +17,7 @@ def scan(*, walk_ended=True, rate=812.0, scan_id=1, **figures):
     )
 
 
-def sample(*scans, processes=4, queued=1240, reserved=4, active=4):
+def sample(*scans, processes=4, queued=1240, reserved=4, active=4, hangs=()):
     return Sample(
         processes=processes,
         max_processes=4,
@@ -25,6 +25,7 @@ def sample(*scans, processes=4, queued=1240, reserved=4, active=4):
         active=active,
         queued=queued,
         scans=scans,
+        hangs=hangs,
     )
 
 
@@ -45,6 +46,10 @@ IDLE = sample(processes=1, queued=0, reserved=0, active=0)
         (
             sample(scan(), scan(scan_id=2)),
             "4/4 processes · 1240 queued · 1624 files/s · scan 43 %, 1 min left (and 1 more)",
+        ),
+        (
+            sample(hangs=({"sentence": "the folder /srv/music has not answered for 40 s"},)),
+            "4/4 processes · 1240 queued · the folder /srv/music has not answered for 40 s",
         ),
         (sample(queued=None), "4/4 processes · Redis does not answer"),
         (

@@ -79,6 +79,8 @@ const total = (queues) => Object.values(queues ?? {}).reduce((sum, length) => su
 function worker(workers) {
   if (!live.status) return live.problem ?? t("loading");
   if (!workers.length) return t("board.noworker");
+  const [hang] = workers.flatMap((one) => one.hanging_folders ?? []);
+  if (hang) return t("board.hangs", { folder: hang.folder, duration: duration(hang.seconds) });
   const up = Math.max(...workers.map((one) => one.uptime_seconds ?? 0));
   const tasks = workers.reduce((sum, one) => sum + (one.tasks_done ?? 0), 0);
   return up
