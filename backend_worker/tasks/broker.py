@@ -12,15 +12,12 @@ from typing import TYPE_CHECKING
 from kombu.transport.redis import PRIORITY_STEPS, Channel
 
 from backend_worker.progress.connection import redis_client
-from backend_worker.queues import QUEUE_NAMES
+from backend_worker.queues import QUEUE_NAMES, UNACKED_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     import redis
-
-# kombu keeps what was taken and not yet acknowledged in this hash
-UNACKED_KEY = "unacked"
 
 
 def queue_lengths(client: redis.Redis | None = None) -> dict[str, int]:
