@@ -70,6 +70,28 @@ def adopt_batch(batch_id: str, paths: Sequence[bytes]) -> str:
     return row[0] if row else batch_state(batch_id) or "cancelled"
 
 
+def scan_of(batch_id: str) -> int | None:
+    """Return the scan of a batch id as scans number them (``scan-17-3``), else None."""
+    parts = batch_id.split("-")
+    return int(parts[1]) if len(parts) == 3 and parts[0] == "scan" and parts[1].isdigit() else None
+
+
+def drop_batch(batch_id: str) -> int | None:
+    """Leave the files of a pending batch to the next scan.
+
+    Returns:
+        The scan that the batch belongs to, None if it has none or was not pending.
+    """
+    with transaction() as cursor:
+        cursor.execute(
+            "UPDATE scan_batch SET state = 'cancelled', ignored = files, paths = NULL"
+            " WHERE id = %s AND state = 'pending' RETURNING scan_id",
+            (batch_id,),
+        )
+        row = cursor.fetchone()
+        return row[0] if row else None
+
+
 def fail_batch(batch_id: str, reason: str) -> int | None:
     """Record that a batch could not be dealt with: all its files count as failed.
 

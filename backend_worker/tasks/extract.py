@@ -22,7 +22,8 @@ from backend_worker.library.walk import LONGEST_PATH
 from backend_worker.storage import batches
 from backend_worker.storage.maintenance import READ_AGAIN
 from backend_worker.tasks.arguments import as_paths
-from backend_worker.tasks.base import BatchTask, chunks, send
+from backend_worker.tasks.base import chunks, send, send_paths
+from backend_worker.tasks.batch_task import BatchTask
 from backend_worker.tasks.delivery import counted_delivery
 from backend_worker.tasks.insert import follow_again, store
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -15,10 +16,10 @@ from backend_worker.library.tags import AUDIO_EXTENSIONS
 from backend_worker.library.walk import RootUnusableError, Walk
 from backend_worker.progress import events, figures
 from backend_worker.storage import batches, scans, walks
+from backend_worker.storage.connection import DatabaseUnusableError
 from backend_worker.tasks.arguments import ArgumentError, as_ids
-from backend_worker.tasks.base import PipelineTask, send
-from backend_worker.tasks.followup import end_scan_if_done
-from backend_worker.tasks.pending import ask_for_vectors
+from backend_worker.tasks.base import PipelineTask, send_paths
+from backend_worker.tasks.followup import abandon_scan, end_scan_if_done
 
 logger = logging.getLogger(__name__)
 
@@ -38,9 +39,12 @@ class DiscoveryTask(PipelineTask):
     ) -> None:
         """End the scan; nothing in the library changes."""
         super().on_failure(exc, task_id, args, kwargs, einfo)
-        scan_id = scans.of_task(task_id)
-        if scan_id is not None:
-            _abandon(scan_id, f"internal error: {type(exc).__name__}: {exc}")
+        unusable = isinstance(exc, DatabaseUnusableError)
+        why = str(exc) if unusable else f"internal error: {type(exc).__name__}: {exc}"
+        with suppress(DatabaseUnusableError):  # not even that can be asked: it is in the log
+            scan_id = scans.of_task(task_id)
+            if scan_id is not None:
+                abandon_scan(scan_id, why)
 
 
 @app.task(name="scan.discovery", base=DiscoveryTask, bind=True)
@@ -113,10 +117,10 @@ class _Discovery:
                 logger.info("scan %d was cancelled", self.scan_id)
                 return
         except RootUnusableError as error:
-            _abandon(self.scan_id, f"nothing was changed: {error}")
+            abandon_scan(self.scan_id, f"nothing was changed: {error}")
             return
         if self.found == 0 and self.missing:
-            _abandon(
+            abandon_scan(
                 self.scan_id,
                 f"nothing was changed: {shown} holds no music at all, though "
                 f"{len(self.missing)} files of it are known; is the disk mounted? "
@@ -248,12 +252,3 @@ class _Discovery:
                 errors.append((path, reason))
                 logger.warning("scan %d: %r %s", self.scan_id, path, reason)
         return missing
-
-
-def _abandon(scan_id: int, message: str) -> None:
-    """End a scan as failed, and tell it."""
-    logger.warning("scan %d failed: %s", scan_id, message)
-    scans.abandon(scan_id, message)
-    ask_for_vectors()  # of what was stored before
-    figures.end(scan_id, "failed")
-    events.publish("scan.failed", scan_id, message=message)
