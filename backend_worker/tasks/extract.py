@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -34,10 +35,17 @@ logger = logging.getLogger(__name__)
 
 # Covers of so many files are brought onto the disk at once; each waits as an open file.
 COVERS_TOGETHER = 100
+# Reading that took too long, and this part of it at the processor, would do so again: an ordinary
+# file takes a thousandth, and on a busy board a reader that is caught in it does not get much more.
+AT_WORK = 0.05
 
 
 class _ReadingTookTooLongError(Exception):
-    """Raised by the alarm within the reading of one file."""
+    """Raised by the alarm within the reading of one file; ``at_work`` says of what kind it was."""
+
+    def __init__(self, *, at_work: bool) -> None:
+        super().__init__(at_work)
+        self.at_work = at_work
 
 
 @app.task(name="metadata.extract_batch", base=BatchTask)
@@ -53,7 +61,7 @@ def extract_batch(file_paths: Sequence[str], batch_id: str | int | None = None) 
     paths = [os.fsencode(path) for path in file_paths]
     batch_id = f"client-{app.current_task.request.id}" if batch_id is None else str(batch_id)
     state = batches.batch_state(batch_id)
-    if state is None or _is_clients(batch_id):
+    if state is None or batches.scan_of(batch_id) is None:
         state = batches.adopt_batch(batch_id, paths)
     if state != "pending":
         logger.debug("batch %s is %s: nothing to read", batch_id, state)
@@ -62,7 +70,7 @@ def extract_batch(file_paths: Sequence[str], batch_id: str | int | None = None) 
             follow_again(batch_id, paths)
         elif state == "split":
             _send_batches(batches.pending_halves(batch_id))
-        scan_id = scan_of(batch_id)
+        scan_id = batches.scan_of(batch_id)
         if scan_id is not None:
             send("scan.finish", [scan_id])
         return
@@ -93,7 +101,7 @@ def _hand_on(
         "failures": [failure.to_message() for failure in failures],
         "ignored": ignored,
     }
-    send("batch.process_entities", [message, batch_id])
+    send("batch.process_entities", [message, batch_id], batch_id=batch_id)
 
 
 def read_files(file_paths: Sequence[str]) -> tuple[list[TrackRecord], list[FailedFile], int]:
@@ -120,53 +128,49 @@ def read_files(file_paths: Sequence[str]) -> tuple[list[TrackRecord], list[Faile
 def _read_files(
     file_paths: Sequence[str], limit: _TimeLimit, store_picture: Callable[[bytes], str]
 ) -> tuple[list[TrackRecord], list[FailedFile], int]:
-    tracks: list[TrackRecord] = []
-    failures: list[FailedFile] = []
-    ignored = 0
-    for path in file_paths:
-        if "\0" in path or len(os.fsencode(path)) > LONGEST_PATH:
-            logger.warning("not a usable path: %.200r", path)  # a scan sends none
-            ignored += 1
-            continue
-        try:
-            before = os.stat(path)
-        except (FileNotFoundError, NotADirectoryError):
-            ignored += 1
-            continue
-        except OSError as error:
-            failures.append(FailedFile(path, 0, 0, f"cannot be opened: {error.strerror}"))
-            continue
-        facts = (path, before.st_size, before.st_mtime_ns)
-        try:
-            with limit:
-                result = read_track(*facts, store_picture=store_picture)
-        except FileNotFoundError:
-            ignored += 1
-            continue
-        except FileOutOfReachError as error:
-            # the next scan tries again: an unplugged disk leaves the file as it was
-            result = FailedFile(path, before.st_size, READ_AGAIN, str(error))
-        except UnreadableFile as error:
-            result = FailedFile(*facts, str(error))
-        except _ReadingTookTooLongError:
+    results = [_read_file(path, limit, store_picture) for path in file_paths]
+    return (
+        [result for result in results if isinstance(result, TrackRecord)],
+        [result for result in results if isinstance(result, FailedFile)],
+        results.count(None),
+    )
+
+
+def _read_file(
+    path: str, limit: _TimeLimit, store_picture: Callable[[bytes], str]
+) -> TrackRecord | FailedFile | None:
+    """Read one file; None if it is left for the next scan.
+
+    What says nothing about the file and passes by itself, such as an unplugged disk, is recorded
+    without the file's time of change: so the next scan reads it again.
+    """
+    if "\0" in path or len(os.fsencode(path)) > LONGEST_PATH:
+        logger.warning("not a usable path: %.200r", path)  # a scan sends none
+        return None
+    try:
+        before = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        return FailedFile(path, 0, READ_AGAIN, f"cannot be opened: {error.strerror}")
+    facts = (path, before.st_size, before.st_mtime_ns)
+    passes = (path, before.st_size, READ_AGAIN)
+    result: TrackRecord | FailedFile
+    try:
+        with limit:
+            result = read_track(*facts, store_picture=store_picture)
+    except FileNotFoundError:
+        return None
+    except FileOutOfReachError as error:
+        result = FailedFile(*passes, str(error))
+    except UnreadableFile as error:
+        result = FailedFile(*facts, str(error))
+    except _ReadingTookTooLongError as error:
+        if error.at_work:
             result = FailedFile(*facts, f"reading it took longer than {limit.seconds:g} s")
-        if _changed_since(path, before):
-            ignored += 1
-        elif isinstance(result, TrackRecord):
-            tracks.append(result)
         else:
-            failures.append(result)
-    return tracks, failures, ignored
-
-
-def scan_of(batch_id: str) -> int | None:
-    """Return the scan of a batch id as scans number them (``scan-17-3``), else None."""
-    parts = batch_id.split("-")
-    return int(parts[1]) if len(parts) == 3 and parts[0] == "scan" and parts[1].isdigit() else None
-
-
-def _is_clients(batch_id: str) -> bool:
-    return scan_of(batch_id) is None
+            result = FailedFile(*passes, f"its disk did not answer within {limit.seconds:g} s")
+    return None if _changed_since(path, before) else result
 
 
 def _changed_since(path: str, before: os.stat_result) -> bool:
@@ -201,11 +205,14 @@ def _isolate(batch_id: str, file_paths: Sequence[str]) -> None:
 
 def _send_batches(batches: Iterable[tuple[str, list[bytes]]]) -> None:
     for batch_id, paths in batches:
-        send("metadata.extract_batch", [[os.fsdecode(path) for path in paths], batch_id])
+        send_paths(batch_id, paths)
 
 
 class _TimeLimit:
     """Raises in a block that takes too long; one for the files of a batch, one after the other.
+
+    It tells a block that worked from one that waited, which is not the file's fault: for a disk
+    that spins up or was unplugged, for a server, for its turn at the processor.
 
     Args:
         seconds: of one block.
@@ -213,6 +220,7 @@ class _TimeLimit:
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
+        self._worked_before = 0.0
 
     @contextmanager
     def handler(self) -> Iterator[None]:
@@ -224,11 +232,12 @@ class _TimeLimit:
             signal.signal(signal.SIGALRM, previous)
 
     def __enter__(self) -> None:
+        self._worked_before = time.process_time()
         signal.setitimer(signal.ITIMER_REAL, self.seconds)
 
     def __exit__(self, *_: object) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
-    @staticmethod
-    def _on_alarm(_signal: int, _frame: Any) -> None:
-        raise _ReadingTookTooLongError
+    def _on_alarm(self, _signal: int, _frame: Any) -> None:
+        worked = time.process_time() - self._worked_before
+        raise _ReadingTookTooLongError(at_work=worked >= self.seconds * AT_WORK)

@@ -11,8 +11,9 @@ from backend_worker.config import get_config
 from backend_worker.library import sample
 from backend_worker.library.artwork.store import CoverStore
 from backend_worker.library.walk import LONGEST_PATH
+from backend_worker.storage.batches import scan_of
 from backend_worker.tasks import extract
-from backend_worker.tasks.extract import read_files, scan_of
+from backend_worker.tasks.extract import read_files
 
 TEMPLATE = os.path.join(os.path.dirname(sample.__file__), "templates", "tone.mp3")
 
