@@ -207,7 +207,7 @@ class _Discovery:
         batch_id = f"scan-{self.scan_id}-{self.next_batch}"
         if not batches.add_batch(self.scan_id, batch_id, self.batch, self.counts):
             return False
-        send("metadata.extract_batch", [[os.fsdecode(path) for path in self.batch], batch_id])
+        send_paths(batch_id, self.batch)
         self.next_batch += 1
         self.batch = []
         self._tell_figures()

@@ -283,8 +283,9 @@ class LookAfterWork(bootsteps.StartStopStep):
     """Has a look now and then at what may have got lost without the worker noticing.
 
     Messages that it took on an earlier connection and that nobody works on any more; and scans,
-    when there is nothing to do after there was: Redis may have been emptied, or have refused a
-    message.
+    while one runs and after anything of one was done: Redis may have been emptied, or have
+    refused a message. What else the worker holds is no reason not to look: a client's task may
+    wait in it until tomorrow.
     """
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
@@ -316,7 +317,8 @@ class LookAfterWork(bootsteps.StartStopStep):
         done = sum(
             count for name, count in state.total_count.items() if TASK_QUEUE.get(name) in _SCANNING
         )
-        if RememberingQoS.taken or done == self._looked_at:
+        sample = consumer.controller.sampler.last
+        if done == self._looked_at and not (sample and sample.scans):
             return
         producer = consumer.app.amqp.Producer(consumer.connection.default_channel)
         _resume_scans(consumer.app, producer=producer)
