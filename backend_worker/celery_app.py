@@ -39,6 +39,9 @@ TASK_MODULES = tuple(
     )
 )
 
+# what registers itself with Celery's worker
+WORKER_MODULES = ("backend_worker.worker.hooks", "backend_worker.worker.revoked")
+
 
 def celery_settings(config: Config) -> dict[str, object]:
     """Return Celery's configuration for our settings; each reason stands beside its line."""
@@ -118,5 +121,5 @@ def _compress(body: bytes) -> bytes:
 
 kombu.compression.register(_compress, zlib.decompress, "application/x-gzip", ["gzip"])
 
-app = Celery("backend_worker", include=[*TASK_MODULES, "backend_worker.worker.hooks"])
+app = Celery("backend_worker", include=[*TASK_MODULES, *WORKER_MODULES])
 app.conf.update(celery_settings(get_config()))

@@ -29,7 +29,14 @@ class QueueSpec:
 # In the order in which the worker serves them (worker/fairness.py): later stages before earlier
 # ones, so that a scan's backlog stays small, and high before medium before low.
 QUEUES: tuple[QueueSpec, ...] = (
-    QueueSpec("insert", "database", "high", "one transaction per batch", ("insert.direct_batch",)),
+    QueueSpec(
+        "insert",
+        "database",
+        "high",
+        "one transaction per batch",
+        # what stops a scan does not wait for its batches
+        ("insert.direct_batch", "scan.revoked"),
+    ),
     QueueSpec(
         "batch", "memory", "high", "group into artists and albums", ("batch.process_entities",)
     ),

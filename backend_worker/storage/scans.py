@@ -133,16 +133,16 @@ def needs_walk(scan_id: int) -> bool:
         return row is not None and row[0]
 
 
-def cancel(scan_id: int | None = None) -> list[int]:
+def cancel(scan_id: int | None = None, why: str = "cancelled on request") -> list[int]:
     """Cancel one scan, or all that run; return the ids of those that were running.
 
     Batches that were not read yet are dropped at once; what is stored stays stored.
     """
     with transaction() as cursor:
         cursor.execute(
-            "UPDATE scan SET status = 'cancelling', message = 'cancelled on request'"
+            "UPDATE scan SET status = 'cancelling', message = %(why)s"
             " WHERE status = 'running' AND (%(id)s IS NULL OR id = %(id)s) RETURNING id",
-            {"id": scan_id},
+            {"id": scan_id, "why": why},
         )
         ids = [row[0] for row in cursor]
         cursor.execute(

@@ -88,6 +88,28 @@ def finish(scan_id: int) -> None:
         end_scan_if_done(number)
 
 
+@app.task(name="scan.revoked", base=PipelineTask)
+def revoked(task_ids: list[str], batch_id: str | None = None) -> None:
+    """End the scans that these messages began; a batch is left to the next scan.
+
+    Args:
+        task_ids: of messages that somebody has revoked.
+        batch_id: the batch that such a message was about.
+
+    Raises:
+        ArgumentError: the ids are no list.
+    """
+    if not isinstance(task_ids, list):
+        raise ArgumentError("task_ids is a list of ids")
+    ended = {batches.drop_batch(batch_id)} if batch_id else set()
+    for scan_id in filter(None, map(scans.of_task, task_ids)):
+        if scans.cancel(scan_id, "cancelled: its task was revoked"):
+            logger.warning("scan %d is cancelled: its task was revoked", scan_id)
+        ended.add(scan_id)
+    for scan_id in filter(None, ended):
+        end_scan_if_done(scan_id)
+
+
 class _Discovery:
     """The walk of one scan."""
 
