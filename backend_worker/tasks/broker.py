@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kombu.transport.redis import PRIORITY_STEPS, Channel
 
 from backend_worker.progress.connection import redis_client
-from backend_worker.queues import QUEUE_NAMES, UNACKED_KEY
+from backend_worker.queues import QUEUE_NAMES, UNACKED_INDEX_KEY, UNACKED_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -39,17 +39,13 @@ def queue_lengths(client: redis.Redis | None = None) -> dict[str, int]:
 
 def expected_types() -> dict[str, str]:
     """Return the type that each of the broker's keys has, if it is there, as Redis names it."""
-    lists = [
-        f"{name}{Channel.sep}{step}" if step else name
-        for name in QUEUE_NAMES
-        for step in PRIORITY_STEPS
-    ]
+    lists = [key for name in QUEUE_NAMES for key in _lists(name)]
     bindings = [f"_kombu.binding.{name}" for name in QUEUE_NAMES]
     return {
         **dict.fromkeys(lists, "list"),
         **dict.fromkeys(bindings, "set"),
         UNACKED_KEY: "hash",
-        Channel.unacked_index_key: "zset",
+        UNACKED_INDEX_KEY: "zset",
     }
 
 
