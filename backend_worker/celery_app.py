@@ -14,7 +14,15 @@ from celery import Celery
 from kombu import Exchange, Queue
 
 from backend_worker.config import Config, get_config
-from backend_worker.queues import QUEUE_NAMES, task_routes
+from backend_worker.queues import (
+    CONTROL_EXCHANGE,
+    EVENT_EXCHANGE,
+    QUEUE_NAMES,
+    UNACKED_INDEX_KEY,
+    UNACKED_KEY,
+    UNACKED_MUTEX_KEY,
+    task_routes,
+)
 
 TASK_MODULES = tuple(
     f"backend_worker.tasks.{name}"
@@ -31,12 +39,18 @@ TASK_MODULES = tuple(
     )
 )
 
+# what registers itself with Celery's worker
+WORKER_MODULES = ("backend_worker.worker.hooks", "backend_worker.worker.revoked")
+
 
 def celery_settings(config: Config) -> dict[str, object]:
     """Return Celery's configuration for our settings; each reason stands beside its line."""
     transport = {
         # Above the task limit, or a long task would be delivered again while it runs.
         "visibility_timeout": config.visibility_timeout,
+        "unacked_key": UNACKED_KEY,
+        "unacked_index_key": UNACKED_INDEX_KEY,
+        "unacked_mutex_key": UNACKED_MUTEX_KEY,
         # the order of the queue table, and each in its turn
         "queue_order_strategy": "backend_worker.worker.fairness:TurnCycle",
         "socket_timeout": config.redis_socket_timeout,
@@ -49,6 +63,8 @@ def celery_settings(config: Config) -> dict[str, object]:
     return {
         "broker_url": config.redis_url,
         "broker_transport_options": transport,
+        "control_exchange": CONTROL_EXCHANGE,
+        "event_exchange": EVENT_EXCHANGE,
         "broker_pool_limit": config.redis_pool_limit,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,  # a Redis away for an hour is not a reason to die
@@ -105,5 +121,5 @@ def _compress(body: bytes) -> bytes:
 
 kombu.compression.register(_compress, zlib.decompress, "application/x-gzip", ["gzip"])
 
-app = Celery("backend_worker", include=[*TASK_MODULES, "backend_worker.worker.hooks"])
+app = Celery("backend_worker", include=[*TASK_MODULES, *WORKER_MODULES])
 app.conf.update(celery_settings(get_config()))

@@ -4,6 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# What we have in Redis to ourselves. By Celery's own names for these, the workers of any other
+# Celery program in the same database would answer when ours are asked how they are, and what
+# each has taken would lie on one heap. The queues keep their names: clients send to them.
+CONTROL_EXCHANGE = "backend_worker"
+EVENT_EXCHANGE = "backend_worker.events"
+# kombu keeps what was taken and not yet acknowledged in a hash, and beside it when that was
+UNACKED_KEY = "backend_worker:unacked"
+UNACKED_INDEX_KEY = f"{UNACKED_KEY}:index"
+UNACKED_MUTEX_KEY = f"{UNACKED_KEY}:mutex"
+
 
 @dataclass(frozen=True, slots=True)
 class QueueSpec:
@@ -19,7 +29,14 @@ class QueueSpec:
 # In the order in which the worker serves them (worker/fairness.py): later stages before earlier
 # ones, so that a scan's backlog stays small, and high before medium before low.
 QUEUES: tuple[QueueSpec, ...] = (
-    QueueSpec("insert", "database", "high", "one transaction per batch", ("insert.direct_batch",)),
+    QueueSpec(
+        "insert",
+        "database",
+        "high",
+        "one transaction per batch",
+        # what stops a scan does not wait for its batches
+        ("insert.direct_batch", "scan.revoked"),
+    ),
     QueueSpec(
         "batch", "memory", "high", "group into artists and albums", ("batch.process_entities",)
     ),

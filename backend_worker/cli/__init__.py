@@ -75,21 +75,19 @@ def _server_is_away(error: Exception, args: argparse.Namespace) -> int:
     import redis.exceptions  # noqa: PLC0415 - as above
 
     from backend_worker.config import get_config, redact  # noqa: PLC0415 - as above
-    from backend_worker.storage.connection import DatabaseAwayError  # noqa: PLC0415 - as above
+    from backend_worker.storage.connection import (  # noqa: PLC0415 - as above
+        DatabaseAwayError,
+        DatabaseUnusableError,
+    )
 
-    if isinstance(error, DatabaseAwayError):
+    if isinstance(error, DatabaseAwayError | DatabaseUnusableError):
         return _complain(str(error), Exit.SERVER_AWAY)
     if isinstance(error, (kombu.exceptions.OperationalError, redis.exceptions.RedisError)):
         where = redact(get_config().redis_url)
         sentence = f"Redis is not available at {where}: {error}. Is it running? "
         return _complain(sentence + "`backend-worker doctor` checks.", Exit.SERVER_AWAY)
-    import psycopg2.errors  # noqa: PLC0415 - as above
+    import psycopg2  # noqa: PLC0415 - as above
 
-    if isinstance(error, psycopg2.errors.UndefinedTable):
-        return _complain(
-            "the database has no tables yet, or older ones: run `backend-worker migrate`",
-            Exit.SERVER_AWAY,
-        )
     if args.debug or not isinstance(error, psycopg2.Error):
         raise error
     return _complain(f"PostgreSQL: {error}", Exit.SERVER_AWAY)

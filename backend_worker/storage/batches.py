@@ -8,7 +8,7 @@ from backend_worker.storage.connection import transaction
 from backend_worker.storage.walks import WalkCounts, record_counts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 
 def paths_under_way(scan_id: int) -> set[bytes]:
@@ -68,6 +68,28 @@ def adopt_batch(batch_id: str, paths: Sequence[bytes]) -> str:
         )
         row = cursor.fetchone()
     return row[0] if row else batch_state(batch_id) or "cancelled"
+
+
+def scan_of(batch_id: str) -> int | None:
+    """Return the scan of a batch id as scans number them (``scan-17-3``), else None."""
+    parts = batch_id.split("-")
+    return int(parts[1]) if len(parts) == 3 and parts[0] == "scan" and parts[1].isdigit() else None
+
+
+def drop_batch(batch_id: str) -> int | None:
+    """Leave the files of a pending batch to the next scan.
+
+    Returns:
+        The scan that the batch belongs to, None if it has none or was not pending.
+    """
+    with transaction() as cursor:
+        cursor.execute(
+            "UPDATE scan_batch SET state = 'cancelled', ignored = files, paths = NULL"
+            " WHERE id = %s AND state = 'pending' RETURNING scan_id",
+            (batch_id,),
+        )
+        row = cursor.fetchone()
+        return row[0] if row else None
 
 
 def fail_batch(batch_id: str, reason: str) -> int | None:
@@ -139,11 +161,17 @@ def pending_halves(batch_id: str) -> list[tuple[str, list[bytes]]]:
         return [(half_id, [bytes(path) for path in paths]) for half_id, paths in cursor]
 
 
-def pending_batches() -> list[tuple[str, list[bytes]]]:
-    """Return (id, paths) of the batches of running scans that are not done."""
+def pending_batches(except_of: Collection[int] = ()) -> list[tuple[str, list[bytes]]]:
+    """Return (id, paths) of the batches of running scans that are not done.
+
+    Args:
+        except_of: scans whose batches are left out.
+    """
     with transaction() as cursor:
         cursor.execute(
             "SELECT batch.id, paths FROM scan_batch AS batch JOIN scan ON scan.id = scan_id"
-            " WHERE state = 'pending' AND status = 'running' ORDER BY batch.created_at, batch.id"
+            " WHERE state = 'pending' AND status = 'running' AND scan_id <> ALL(%s)"
+            " ORDER BY batch.created_at, batch.id",
+            (list(except_of),),
         )
         return [(batch_id, [bytes(path) for path in paths]) for batch_id, paths in cursor]

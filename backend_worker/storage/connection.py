@@ -46,12 +46,43 @@ class DatabaseAwayError(RuntimeError):
     """PostgreSQL cannot be reached; the message says where we looked and what to do."""
 
 
+class DatabaseUnusableError(RuntimeError):
+    """PostgreSQL answers, and refuses whatever we store; the message says why and what to do.
+
+    That is no fault of the batch at hand, and the next one would meet it as well.
+    """
+
+
+LACKS_TABLES = "the database has no tables yet, or older ones: run `backend-worker migrate`"
+LACKS_RIGHTS = (
+    "the worker may not write to its database ({}): let the worker's role own the database and "
+    "its tables, or grant it all rights on them"
+)
+# By SQLSTATE: what is wrong with the database as a whole, with room for what PostgreSQL says.
+_UNUSABLE = {
+    "42501": LACKS_RIGHTS,
+    "25006": "the database can only be read ({}): it is a standby server, or its setting "
+    "default_transaction_read_only is on",
+    "42P01": LACKS_TABLES,
+    "42703": LACKS_TABLES,  # a column
+    "42883": LACKS_TABLES,  # a function
+    "42704": LACKS_TABLES,  # a type, an index
+    "3F000": LACKS_TABLES,  # a schema
+    "58P01": "PostgreSQL lacks a file of its own ({}): install the packages of the extensions "
+    "for this version of PostgreSQL",
+}
+
+
+def why_unusable(error: BaseException) -> str | None:
+    """Return a sentence if an error says that nothing can be stored at all, else None."""
+    sentence = _UNUSABLE.get(getattr(error, "pgcode", None) or "")
+    return sentence.format(str(error).strip().partition("\n")[0]) if sentence else None
+
+
 def explain(error: BaseException) -> str | None:
     """Return a sentence for an error that passes by itself or that an owner can mend, else None."""
-    if isinstance(error, DatabaseAwayError):
+    if isinstance(error, DatabaseAwayError | DatabaseUnusableError):
         return str(error)
-    if isinstance(error, psycopg2.errors.UndefinedTable):
-        return "the database has no tables yet, or older ones: run `backend-worker migrate`"
     if isinstance(error, psycopg2.errors.QueryCanceled):
         return "PostgreSQL took too long to answer: it is busy, ask again later"
     if isinstance(error, RETRYABLE):
@@ -127,6 +158,7 @@ def transaction() -> Iterator[psycopg2.extensions.cursor]:
 
     Raises:
         DatabaseAwayError: PostgreSQL cannot be reached, or has closed the connection.
+        DatabaseUnusableError: it refuses whatever we store.
     """
     connection = process_connection()
     try:
@@ -144,6 +176,9 @@ def transaction() -> Iterator[psycopg2.extensions.cursor]:
         if type(error) is psycopg2.DatabaseError and error.pgcode is None:
             connection.close()
             raise DatabaseAwayError(f"PostgreSQL closed the connection: {error}") from error
+        sentence = why_unusable(error)
+        if sentence is not None:
+            raise DatabaseUnusableError(sentence) from error
         raise
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from backend_worker.storage import fitness
 from backend_worker.storage.connection import transaction
 
 if TYPE_CHECKING:
@@ -85,8 +86,10 @@ def begin(root: bytes, task_id: str) -> int:
 
     Raises:
         ScanRunningError: a scan of this folder, of one above or of one below is running.
+        DatabaseUnusableError: nothing of it could be stored.
     """
     with transaction() as cursor:
+        fitness.check(cursor)
         # Its number is told to who asked for the scan: a power cut must not take it back.
         cursor.execute("SET LOCAL synchronous_commit = on")
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", (SCAN_START_LOCK,))
@@ -130,16 +133,16 @@ def needs_walk(scan_id: int) -> bool:
         return row is not None and row[0]
 
 
-def cancel(scan_id: int | None = None) -> list[int]:
+def cancel(scan_id: int | None = None, why: str = "cancelled on request") -> list[int]:
     """Cancel one scan, or all that run; return the ids of those that were running.
 
     Batches that were not read yet are dropped at once; what is stored stays stored.
     """
     with transaction() as cursor:
         cursor.execute(
-            "UPDATE scan SET status = 'cancelling', message = 'cancelled on request'"
+            "UPDATE scan SET status = 'cancelling', message = %(why)s"
             " WHERE status = 'running' AND (%(id)s IS NULL OR id = %(id)s) RETURNING id",
-            {"id": scan_id},
+            {"id": scan_id, "why": why},
         )
         ids = [row[0] for row in cursor]
         cursor.execute(
@@ -150,9 +153,22 @@ def cancel(scan_id: int | None = None) -> list[int]:
         return ids
 
 
-def abandon(scan_id: int, message: str) -> None:
-    """End a scan as failed, with the sentence that says why; nothing in the library changes."""
+def abandon(scan_id: int, message: str) -> str | None:
+    """End a scan as failed, with the sentence that says why; nothing in the library changes.
+
+    Returns:
+        How it ended, which is cancelled if it was being cancelled; None if it had ended before.
+    """
     with transaction() as cursor:
+        cursor.execute(
+            "SELECT status FROM scan WHERE id = %s AND status IN ('running', 'cancelling')"
+            " FOR UPDATE",
+            (scan_id,),
+        )
+        row = cursor.fetchone()
+        if row is None:
+            return None
+        ended = "failed" if row[0] == "running" else "cancelled"
         cursor.execute(
             "UPDATE scan_batch SET state = 'cancelled', ignored = files, paths = NULL"
             " WHERE scan_id = %s AND state = 'pending'",
@@ -160,10 +176,11 @@ def abandon(scan_id: int, message: str) -> None:
         )
         cursor.execute(
             "UPDATE scan SET status = 'cancelling', walk_ended = true, walk_complete = false,"
-            " message = %s WHERE id = %s AND status IN ('running', 'cancelling')",
+            " message = CASE status WHEN 'running' THEN %s ELSE message END WHERE id = %s",
             (message, scan_id),
         )
-        _finish(cursor, scan_id, "failed")
+        _finish(cursor, scan_id, ended)
+        return ended
 
 
 def finish_if_done(scan_id: int) -> ScanStatus | None:

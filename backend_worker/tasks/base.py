@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,14 +16,18 @@ from celery.exceptions import Reject
 from backend_worker.celery_app import app
 from backend_worker.config import get_config
 from backend_worker.library.artwork.store import CoverStoreError
-from backend_worker.storage import batches
-from backend_worker.storage.connection import PERMANENT, RETRYABLE, DatabaseAwayError
+from backend_worker.storage.connection import (
+    PERMANENT,
+    RETRYABLE,
+    DatabaseAwayError,
+    DatabaseUnusableError,
+)
 from backend_worker.tasks.arguments import ArgumentError
 from backend_worker.tasks.delivery import count_delivery, forget_deliveries
 from backend_worker.tasks.touch import FolderHangsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 Item = TypeVar("Item")
 
@@ -40,7 +45,12 @@ TRANSIENT = (
     # Redis answers and refuses: its disk ("MISCONF") or its memory is full, it may only be read,
     # or we lack a right. No file is to blame for that.
     redis.exceptions.ResponseError,
+    # Celery ends the whole worker if a task raises it.
+    MemoryError,
 )
+
+# of a message: the batch that its task deals with
+BATCH_HEADER = "batch"
 
 LONGEST_RETRY_SECONDS = 30
 # Seconds between tries to send a retry that Redis refuses: its memory or its disk is full.
@@ -67,7 +77,8 @@ class PipelineTask(Task):
     abstract = True
     autoretry_for = TRANSIENT
     dont_autoretry_for = PERMANENT
-    throws = (ArgumentError,)  # logged below; a stack trace would tell nothing more
+    # logged below; a stack trace would tell nothing more
+    throws = (ArgumentError, DatabaseUnusableError)
     max_retries = None
     retry_backoff = 1  # seconds, doubled each time
     retry_backoff_max = LONGEST_RETRY_SECONDS
@@ -110,9 +121,11 @@ class PipelineTask(Task):
     def on_failure(
         self, exc: BaseException, task_id: str, args: Any, kwargs: Any, einfo: Any
     ) -> None:
-        """Say in one line which arguments were wrong; Celery logs all else that is raised."""
+        """Say in one line what is wrong with arguments or database; Celery logs all else."""
         if isinstance(exc, ArgumentError):
-            logger.error("%s was called with wrong arguments: %s", self.name, _one_line(exc))
+            logger.error("%s was called with wrong arguments: %s", self.name, one_line(exc))
+        elif isinstance(exc, DatabaseUnusableError) and is_news(exc):
+            logger.error("%s is given up: %s", self.name, exc)
 
     def on_retry(
         self,
@@ -124,47 +137,40 @@ class PipelineTask(Task):
     ) -> None:
         """Log one line: this is expected, a stack trace would only frighten."""
         told = isinstance(exc, FolderHangsError)  # by the parent
-        level = logging.DEBUG if told or not _is_news(exc) else logging.WARNING
-        logger.log(level, "%s waits and tries again: %s", self.name, _one_line(exc))
+        level = logging.DEBUG if told or not is_news(exc) else logging.WARNING
+        logger.log(level, "%s waits and tries again: %s", self.name, one_line(exc))
         if self.request.delivery_info.get("redelivered"):
             with suppress(redis.exceptions.RedisError):
                 forget_deliveries(task_id)  # no process died
 
 
-class BatchTask(PipelineTask):
-    """A task that deals with one batch of a scan.
+def send(
+    task_name: str, args: Sequence[Any], *, batch_id: str | None = None, **options: Any
+) -> None:
+    """Send a task by name to its queue, compressed where that pays (see ``celery_app``).
 
-    When it fails for a reason that will not pass, its batch is recorded as failed: the scan
-    must end, with figures that add up.
+    Args:
+        task_name: the task.
+        args: its arguments.
+        batch_id: the batch that it deals with, which then stands in the message's headers: who
+            looks for it there need not unpack the arguments.
+        **options: further ones of Celery's ``send_task``.
+
+    Raises:
+        kombu.exceptions.OperationalError: Redis is away.
     """
-
-    abstract = True
-
-    @staticmethod
-    def batch_of(args: Sequence[Any], kwargs: dict[str, Any]) -> str | None:
-        """Return the id of the batch in the task's arguments."""
-        batch_id = kwargs.get("batch_id") or (args[1] if len(args) > 1 else None)
-        return None if batch_id is None else str(batch_id)
-
-    def on_failure(
-        self, exc: BaseException, task_id: str, args: Any, kwargs: Any, einfo: Any
-    ) -> None:
-        """Record the batch as failed and end its scan if it was the last."""
-        super().on_failure(exc, task_id, args, kwargs, einfo)
-        batch_id = self.batch_of(args, kwargs)
-        if not batch_id:
-            return
-        scan_id = batches.fail_batch(batch_id, f"internal error in {self.name}: {_one_line(exc)}")
-        if scan_id is not None:
-            send("scan.finish", [scan_id])
-
-
-def send(task_name: str, args: Sequence[Any], **options: Any) -> None:
-    """Send a task by name to its queue, compressed where that pays (see ``celery_app``)."""
+    if batch_id is not None:
+        options["headers"] = {BATCH_HEADER: batch_id}
     # Otherwise Celery subscribes to the answer of each message: two more Redis commands.
     options.setdefault("ignore_result", True)
     options.setdefault("compression", "gzip")
     app.send_task(task_name, args=list(args), argsrepr=_shown(args), **options)
+
+
+def send_paths(batch_id: str, paths: Iterable[bytes]) -> None:
+    """Send the files of a batch to be read; see :func:`send`."""
+    args = [[os.fsdecode(path) for path in paths], batch_id]
+    send("metadata.extract_batch", args, batch_id=batch_id)
 
 
 def _shown(args: Sequence[Any]) -> str:
@@ -184,19 +190,24 @@ def chunks(items: Sequence[Item], size: int) -> Iterator[list[Item]]:
         yield list(items[start : start + size])
 
 
-def _is_news(error: BaseException) -> bool:
+def is_news(error: BaseException, about: str = "") -> bool:
     """Say whether this process has not met such an error for a minute.
 
     While a server is away, dozens of tasks try again every few seconds.
+
+    Args:
+        error: the error.
+        about: tells apart what is said of the same error.
     """
     now = time.monotonic()
-    name = type(error).__name__
+    name = f"{type(error).__name__} {about}"
     if now - _said.get(name, float("-inf")) < _SAY_AGAIN_SECONDS:
         return False
     _said[name] = now
     return True
 
 
-def _one_line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
+    """Return the first line of an error's text, or its name if it has none."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__

@@ -10,7 +10,8 @@ from backend_worker.library.grouping import group
 from backend_worker.library.model import TrackRecord
 from backend_worker.storage import batches
 from backend_worker.tasks.arguments import ArgumentError, as_record
-from backend_worker.tasks.base import BatchTask, send
+from backend_worker.tasks.base import send
+from backend_worker.tasks.batch_task import BatchTask
 
 
 @app.task(name="batch.process_entities", base=BatchTask)
@@ -50,4 +51,5 @@ def process_entities(
                 "ignored": metadata_list.get("ignored", 0),
             }
         ],
+        batch_id=str(batch_id),
     )

@@ -7,20 +7,17 @@ for each step of priority then, and the worker reads them all.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kombu.transport.redis import PRIORITY_STEPS, Channel
 
 from backend_worker.progress.connection import redis_client
-from backend_worker.queues import QUEUE_NAMES
+from backend_worker.queues import QUEUE_NAMES, UNACKED_INDEX_KEY, UNACKED_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     import redis
-
-# kombu keeps what was taken and not yet acknowledged in this hash
-UNACKED_KEY = "unacked"
 
 
 def queue_lengths(client: redis.Redis | None = None) -> dict[str, int]:
@@ -34,25 +31,21 @@ def queue_lengths(client: redis.Redis | None = None) -> dict[str, int]:
     """
     pipeline = (client or redis_client()).pipeline(transaction=False)
     for name in QUEUE_NAMES:
-        for step in PRIORITY_STEPS:
-            pipeline.llen(f"{name}{Channel.sep}{step}" if step else name)
+        for key in _lists(name):
+            pipeline.llen(key)
     lengths = iter(pipeline.execute())
     return {name: sum(next(lengths) for _ in PRIORITY_STEPS) for name in QUEUE_NAMES}
 
 
 def expected_types() -> dict[str, str]:
     """Return the type that each of the broker's keys has, if it is there, as Redis names it."""
-    lists = [
-        f"{name}{Channel.sep}{step}" if step else name
-        for name in QUEUE_NAMES
-        for step in PRIORITY_STEPS
-    ]
+    lists = [key for name in QUEUE_NAMES for key in _lists(name)]
     bindings = [f"_kombu.binding.{name}" for name in QUEUE_NAMES]
     return {
         **dict.fromkeys(lists, "list"),
         **dict.fromkeys(bindings, "set"),
         UNACKED_KEY: "hash",
-        Channel.unacked_index_key: "zset",
+        UNACKED_INDEX_KEY: "zset",
     }
 
 
@@ -64,6 +57,43 @@ def taken_queues() -> list[str]:
     """
     # each value is JSON: the message, its exchange and its routing key (the queue)
     return [json.loads(value)[2] for value in redis_client().hvals(UNACKED_KEY)]
+
+
+def held(queues: Collection[str]) -> list[dict[str, Any]]:
+    """Return the headers of all messages of these queues that wait or are being worked on.
+
+    What is no message of a task is left out.
+
+    Raises:
+        redis.RedisError: Redis is away.
+    """
+    pipeline = redis_client().pipeline(transaction=False)
+    # what was taken comes last: a message that is taken meanwhile is met there
+    for name in queues:
+        for key in _lists(name):
+            pipeline.lrange(key, 0, -1)
+    pipeline.hvals(UNACKED_KEY)
+    *waiting, taken = pipeline.execute()
+    messages = [_read(text) for texts in waiting for text in texts]
+    entries = [entry for entry in map(_read, taken) if isinstance(entry, list) and len(entry) == 3]
+    messages += [message for message, _, queue in entries if queue in queues]
+    return [
+        message["headers"]
+        for message in messages
+        if isinstance(message, dict) and isinstance(message.get("headers"), dict)
+    ]
+
+
+def _read(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def _lists(queue: str) -> list[str]:
+    """Return the lists of a queue: its own, and one for each further step of priority."""
+    return [f"{queue}{Channel.sep}{step}" if step else queue for step in PRIORITY_STEPS]
 
 
 def holds(queues: Collection[str]) -> bool:

@@ -27,7 +27,8 @@ from backend_worker.storage import batches
 from backend_worker.storage.maintenance import READ_AGAIN
 from backend_worker.tasks import touch
 from backend_worker.tasks.arguments import as_paths
-from backend_worker.tasks.base import BatchTask, chunks, send
+from backend_worker.tasks.base import chunks, send, send_paths
+from backend_worker.tasks.batch_task import BatchTask
 from backend_worker.tasks.delivery import counted_delivery
 from backend_worker.tasks.insert import follow_again, store
 
@@ -40,10 +41,17 @@ logger = logging.getLogger(__name__)
 
 # Covers of so many files are brought onto the disk at once; each waits as an open file.
 COVERS_TOGETHER = 100
+# Reading that took too long, and this part of it at the processor, would do so again: an ordinary
+# file takes a thousandth, and on a busy board a reader that is caught in it does not get much more.
+AT_WORK = 0.05
 
 
 class _ReadingTookTooLongError(Exception):
-    """Raised by the alarm within the reading of one file."""
+    """Raised by the alarm within the reading of one file; ``at_work`` says of what kind it was."""
+
+    def __init__(self, *, at_work: bool) -> None:
+        super().__init__(at_work)
+        self.at_work = at_work
 
 
 @app.task(name="metadata.extract_batch", base=BatchTask)
@@ -59,7 +67,7 @@ def extract_batch(file_paths: Sequence[str], batch_id: str | int | None = None) 
     paths = [os.fsencode(path) for path in file_paths]
     batch_id = f"client-{app.current_task.request.id}" if batch_id is None else str(batch_id)
     state = batches.batch_state(batch_id)
-    if state is None or _is_clients(batch_id):
+    if state is None or batches.scan_of(batch_id) is None:
         state = batches.adopt_batch(batch_id, paths)
     if state != "pending":
         logger.debug("batch %s is %s: nothing to read", batch_id, state)
@@ -68,7 +76,7 @@ def extract_batch(file_paths: Sequence[str], batch_id: str | int | None = None) 
             follow_again(batch_id, paths)
         elif state == "split":
             _send_batches(batches.pending_halves(batch_id))
-        scan_id = scan_of(batch_id)
+        scan_id = batches.scan_of(batch_id)
         if scan_id is not None:
             send("scan.finish", [scan_id])
         return
@@ -93,7 +101,7 @@ def _is_left_alone(batch_id: str, paths: Iterable[bytes]) -> bool:
         for folder in {os.path.dirname(path) for path in paths}:
             touch.check(folder)
     except touch.FolderHangsError:
-        if _is_clients(batch_id):
+        if batches.scan_of(batch_id) is None:
             raise
         return True
     return False
@@ -101,7 +109,7 @@ def _is_left_alone(batch_id: str, paths: Iterable[bytes]) -> bool:
 
 def _read_batch(batch_id: str, file_paths: Sequence[str]) -> None:
     # a client says itself when a file is ready; a scan finds what others are still writing
-    settle_seconds = 0.0 if _is_clients(batch_id) else get_config().settle_seconds
+    settle_seconds = 0.0 if batches.scan_of(batch_id) is None else get_config().settle_seconds
     try:
         _hand_on(batch_id, *read_files(file_paths, settle_seconds))
     except SoftTimeLimitExceeded:
@@ -128,7 +136,7 @@ def _hand_on(
         "failures": [failure.to_message() for failure in failures],
         "ignored": ignored,
     }
-    send("batch.process_entities", [message, batch_id])
+    send("batch.process_entities", [message, batch_id], batch_id=batch_id)
 
 
 def read_files(
@@ -164,58 +172,63 @@ def _read_files(
     store_picture: Callable[[bytes], str],
     settle_seconds: float,
 ) -> tuple[list[TrackRecord], list[FailedFile], int]:
-    tracks: list[TrackRecord] = []
-    failures: list[FailedFile] = []
-    ignored = 0
-    for path in file_paths:
-        if "\0" in path or len(os.fsencode(path)) > LONGEST_PATH:
-            logger.warning("not a usable path: %.200r", path)  # a scan sends none
-            ignored += 1
-            continue
-        touch.begin(os.fsencode(path))
-        try:
-            before = os.stat(path)
-        except (FileNotFoundError, NotADirectoryError):
-            ignored += 1
-            continue
-        except OSError as error:
-            failures.append(FailedFile(path, 0, 0, f"cannot be opened: {error.strerror}"))
-            continue
-        if is_fresh(time.time_ns() - before.st_mtime_ns, settle_seconds):
-            ignored += 1  # it has been written to since the walk met it
-            continue
-        facts = (path, before.st_size, before.st_mtime_ns)
-        try:
-            with limit:
-                result = read_track(*facts, store_picture=store_picture)
-        except FileNotFoundError:
-            ignored += 1
-            continue
-        except FileOutOfReachError as error:
-            # the next scan tries again: an unplugged disk leaves the file as it was
-            result = FailedFile(path, before.st_size, READ_AGAIN, str(error))
-        except UnreadableFile as error:
-            result = FailedFile(*facts, str(error))
-        except _ReadingTookTooLongError:
-            result = FailedFile(*facts, f"reading it took longer than {limit.seconds:g} s")
-        if _changed_since(path, facts_of(before)):
-            ignored += 1
-        elif isinstance(result, TrackRecord):
-            tracks.append(result)
-        else:
-            failures.append(result)
+    results = [_read_file(path, limit, store_picture, settle_seconds) for path in file_paths]
     touch.end()
-    return tracks, failures, ignored
+    return (
+        [result for result in results if isinstance(result, TrackRecord)],
+        [result for result in results if isinstance(result, FailedFile)],
+        results.count(None),
+    )
 
 
-def scan_of(batch_id: str) -> int | None:
-    """Return the scan of a batch id as scans number them (``scan-17-3``), else None."""
-    parts = batch_id.split("-")
-    return int(parts[1]) if len(parts) == 3 and parts[0] == "scan" and parts[1].isdigit() else None
+def _read_file(
+    path: str,
+    limit: _TimeLimit,
+    store_picture: Callable[[bytes], str],
+    settle_seconds: float,
+) -> TrackRecord | FailedFile | None:
+    """Read one file; None if it is left for the next scan.
+
+    What says nothing about the file and passes by itself, such as an unplugged disk, is recorded
+    without the file's time of change: so the next scan reads it again.
+    """
+    if "\0" in path or len(os.fsencode(path)) > LONGEST_PATH:
+        logger.warning("not a usable path: %.200r", path)  # a scan sends none
+        return None
+    touch.begin(os.fsencode(path))
+    try:
+        before = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        return FailedFile(path, 0, READ_AGAIN, f"cannot be opened: {error.strerror}")
+    if is_fresh(time.time_ns() - before.st_mtime_ns, settle_seconds):
+        return None  # it has been written to since the walk met it
+    result = _read_known(path, before, limit, store_picture)
+    return None if _changed_since(path, facts_of(before)) else result
 
 
-def _is_clients(batch_id: str) -> bool:
-    return scan_of(batch_id) is None
+def _read_known(
+    path: str,
+    before: os.stat_result,
+    limit: _TimeLimit,
+    store_picture: Callable[[bytes], str],
+) -> TrackRecord | FailedFile | None:
+    facts = (path, before.st_size, before.st_mtime_ns)
+    passes = (path, before.st_size, READ_AGAIN)
+    try:
+        with limit:
+            return read_track(*facts, store_picture=store_picture)
+    except FileNotFoundError:
+        return None
+    except FileOutOfReachError as error:
+        return FailedFile(*passes, str(error))
+    except UnreadableFile as error:
+        return FailedFile(*facts, str(error))
+    except _ReadingTookTooLongError as error:
+        if error.at_work:
+            return FailedFile(*facts, f"reading it took longer than {limit.seconds:g} s")
+        return FailedFile(*passes, f"its disk did not answer within {limit.seconds:g} s")
 
 
 def _changed_since(path: str, before: Facts) -> bool:
@@ -250,11 +263,14 @@ def _isolate(batch_id: str, file_paths: Sequence[str]) -> None:
 
 def _send_batches(batches: Iterable[tuple[str, list[bytes]]]) -> None:
     for batch_id, paths in batches:
-        send("metadata.extract_batch", [[os.fsdecode(path) for path in paths], batch_id])
+        send_paths(batch_id, paths)
 
 
 class _TimeLimit:
     """Raises in a block that takes too long; one for the files of a batch, one after the other.
+
+    It tells a block that worked from one that waited, which is not the file's fault: for a disk
+    that spins up or was unplugged, for a server, for its turn at the processor.
 
     Args:
         seconds: of one block.
@@ -262,6 +278,7 @@ class _TimeLimit:
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
+        self._worked_before = 0.0
 
     @contextmanager
     def handler(self) -> Iterator[None]:
@@ -273,11 +290,12 @@ class _TimeLimit:
             signal.signal(signal.SIGALRM, previous)
 
     def __enter__(self) -> None:
+        self._worked_before = time.process_time()
         signal.setitimer(signal.ITIMER_REAL, self.seconds)
 
     def __exit__(self, *_: object) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
-    @staticmethod
-    def _on_alarm(_signal: int, _frame: Any) -> None:
-        raise _ReadingTookTooLongError
+    def _on_alarm(self, _signal: int, _frame: Any) -> None:
+        worked = time.process_time() - self._worked_before
+        raise _ReadingTookTooLongError(at_work=worked >= self.seconds * AT_WORK)

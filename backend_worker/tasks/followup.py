@@ -7,7 +7,8 @@ import logging
 from backend_worker.config import get_config
 from backend_worker.progress import events, figures
 from backend_worker.storage import artwork, scans, statistics
-from backend_worker.tasks.base import chunks, send
+from backend_worker.storage.connection import DatabaseUnusableError
+from backend_worker.tasks.base import chunks, is_news, send
 from backend_worker.tasks.pending import ask_for_vectors
 
 logger = logging.getLogger(__name__)
@@ -86,6 +87,29 @@ def _tell_figures(scan_id: int, folder: str) -> None:
         if folder:
             values["folder"] = folder
     figures.write_stored(scan_id, status.stored, status.failed, **values)
+
+
+def abandon_scan(scan_id: int, message: str) -> None:
+    """End a scan as failed, unless it has ended, and tell it.
+
+    Where not even that can be stored it stays on record as running, and goes on when it can be.
+
+    Args:
+        scan_id: the scan.
+        message: why.
+    """
+    try:
+        ended = scans.abandon(scan_id, message)
+    except DatabaseUnusableError as error:
+        if is_news(error, "the end of a scan"):
+            logger.error("scan %d stops, which cannot be stored: %s", scan_id, error)  # noqa: TRY400 - the sentence says all
+        ended = "failed"
+    if ended is None:
+        return
+    logger.warning("scan %d %s: %s", scan_id, ended, message)
+    ask_for_vectors()  # of what was stored before
+    figures.end(scan_id, ended)
+    events.publish(f"scan.{ended}", scan_id, message=message)
 
 
 def follow_up(scan_id: int) -> None:

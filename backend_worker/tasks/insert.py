@@ -13,7 +13,8 @@ from backend_worker.storage import scans
 from backend_worker.storage.insert import InsertResult, insert_batch, stored_before
 from backend_worker.tasks import touch
 from backend_worker.tasks.arguments import ArgumentError
-from backend_worker.tasks.base import BatchTask, send
+from backend_worker.tasks.base import send
+from backend_worker.tasks.batch_task import BatchTask
 from backend_worker.tasks.followup import end_scan_if_done, follow_up
 from backend_worker.tasks.pending import ask_for_vectors, note_tracks
 

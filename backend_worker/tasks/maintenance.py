@@ -8,7 +8,9 @@ from __future__ import annotations
 import logging
 import os
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from celery.utils.time import maybe_iso8601
 
 from backend_worker.celery_app import app
 from backend_worker.config import get_config
@@ -18,8 +20,11 @@ from backend_worker.progress import events
 from backend_worker.progress.connection import redis_client
 from backend_worker.storage import artwork, batches, maintenance, scans, search, vectors, walks
 from backend_worker.tasks import broker, pending, touch
-from backend_worker.tasks.base import PipelineTask, chunks, send
+from backend_worker.tasks.base import BATCH_HEADER, PipelineTask, chunks, send, send_paths
 from backend_worker.tasks.followup import end_scan_if_done, follow_up
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +33,8 @@ PAGE = 2000
 # What fill_gaps sends at most in one run: the rest is found by the next.
 MOST_GAPS = 20_000
 RESUME_AGAIN_SECONDS = 5
+SOON_SECONDS = 60  # a task that waits for longer was put off
+PIPELINE = frozenset({"extract", "batch", "insert"})
 PICTURE_MIN_AGE_SECONDS = 3600
 MOST_EVENTS = 2**31
 _NEWEST_RESUMPTION = "backend_worker:resumption"
@@ -131,8 +138,7 @@ def retry_failed() -> dict[str, Any]:
     paths = maintenance.failed_paths()
     maintenance.forget_failures()
     for number, part in enumerate(chunks(paths, get_config().batch_size), start=1):
-        batch_id = f"retry-{app.current_task.request.id}-{number}"
-        send("metadata.extract_batch", [[os.fsdecode(path) for path in part], batch_id])
+        send_paths(f"retry-{app.current_task.request.id}-{number}", part)
     return {"files": len(paths)}
 
 
@@ -174,9 +180,9 @@ def fill_gaps() -> dict[str, Any]:
 def resume_scans(self: MaintenanceTask, follows: str | None = None) -> dict[str, Any]:
     """Go on with scans that an earlier worker left unfinished; sent at every start.
 
-    What the broker still holds is left to come by itself. Only when it holds nothing of the
-    pipeline are batches that are recorded as pending sent again; until then this task looks
-    again after a while.
+    What the broker still holds is left to come by itself: the walk's message by its id, a
+    batch by its number. What is recorded as not done and is not there is sent again. While a
+    scan runs this task looks again after a while.
 
     Args:
         self: the task, whose id its further looks carry.
@@ -192,33 +198,30 @@ def resume_scans(self: MaintenanceTask, follows: str | None = None) -> dict[str,
     walked = {scan.id for scan in active if walks.is_being_walked(scan.id)}
     # what needs a folder that hangs is asked for when it answers
     waiting = {scan.id for scan in active if touch.hangs_with(scan.root)}
+    coming = {headers.get("id") for headers in broker.held({"scan"})} if active else set()
     for scan in active:
         if scan.id in waiting:
             continue
         if scan.needs_walk and scan.id not in walked:
-            if broker.queue_lengths()["scan"]:
-                continue  # its message waits, or this will see next time
+            if scan.task_id in coming:
+                continue  # or this will see next time
             logger.info("scan %d goes on where it was interrupted", scan.id)
             send("scan.discovery", [os.fsdecode(scan.root)], task_id=scan.task_id)
         else:
             end_scan_if_done(scan.id)
     for scan_id in scans.not_followed_up():
         follow_up(scan_id)
-    sent = 0
     # A walk records a batch just before it sends it: its batches are not lost yet.
-    lost = active and not walked and not waiting and _pipeline_is_empty()
-    unfinished = batches.pending_batches() if lost else []
-    if unfinished:
-        for batch_id, paths in unfinished:
-            send("metadata.extract_batch", [[os.fsdecode(path) for path in paths], batch_id])
-        sent = len(unfinished)
-        logger.info("%d batches that the broker had lost are sent again", sent)
+    sent = _send_lost_batches(walked | waiting) if active else 0
     if scans.active():
         send(self.name, [newest], countdown=RESUME_AGAIN_SECONDS)
     elif active or follows or _has_gaps():
         # What was to follow a stored batch may be lost as well, with an emptied Redis or by a
         # message being nowhere for an instant while a worker takes it, and no record tells.
-        send("maintenance.fill_gaps", [])
+        if _gaps_are_being_filled():
+            send(self.name, [newest], countdown=RESUME_AGAIN_SECONDS)
+        else:
+            send("maintenance.fill_gaps", [])
     return {"active": len(active), "batches_sent_again": sent}
 
 
@@ -230,10 +233,45 @@ def _has_gaps() -> bool:
     )
 
 
-def _pipeline_is_empty() -> bool:
-    """Look twice: a message is nowhere for an instant while a worker takes it."""
+def _gaps_are_being_filled() -> bool:
+    """Say whether a task that makes vectors or looks for covers runs, or is to run soon.
+
+    Not one that a client has put off: it would keep the gaps open until then.
+    """
+    soon = time.time() + SOON_SECONDS
+    return any(
+        _is_due(headers.get("eta"), soon)
+        for headers in broker.held({"vector", "deferred", "covers"})
+    )
+
+
+def _is_due(eta: Any, until: float) -> bool:
+    try:
+        return eta is None or maybe_iso8601(eta).timestamp() < until
+    except (ValueError, TypeError, AttributeError):  # it will be dropped
+        return False
+
+
+def _send_lost_batches(walked: Collection[int]) -> int:
+    """Send batches again that are recorded as pending and that the broker does not hold.
+
+    Looks twice: a message is nowhere for an instant while a worker takes it.
+
+    Args:
+        walked: scans whose batches are left alone.
+
+    Returns:
+        How many.
+    """
+    lost = {batch_id for batch_id, _ in batches.pending_batches(walked)}
     for pause in (0.0, 0.3):
-        time.sleep(pause)
-        if broker.holds({"extract", "batch", "insert"}):
-            return False
-    return True
+        if lost:
+            time.sleep(pause)
+            lost -= {headers.get(BATCH_HEADER) for headers in broker.held(PIPELINE)}
+    # what was stored meanwhile is not held any more either
+    found = [batch for batch in batches.pending_batches(walked) if batch[0] in lost] if lost else []
+    for batch_id, paths in found:
+        send_paths(batch_id, paths)
+    if found:
+        logger.info("%d batches that the broker had lost are sent again", len(found))
+    return len(found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +19,11 @@ from backend_worker.library.tags import AUDIO_EXTENSIONS
 from backend_worker.library.walk import RootUnusableError, Walk
 from backend_worker.progress import events, figures
 from backend_worker.storage import batches, scans, walks
+from backend_worker.storage.connection import DatabaseUnusableError
 from backend_worker.tasks import touch
 from backend_worker.tasks.arguments import ArgumentError, as_ids
-from backend_worker.tasks.base import PipelineTask, send
-from backend_worker.tasks.followup import end_scan_if_done
-from backend_worker.tasks.pending import ask_for_vectors
+from backend_worker.tasks.base import PipelineTask, send_paths
+from backend_worker.tasks.followup import abandon_scan, end_scan_if_done
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,9 +49,12 @@ class DiscoveryTask(PipelineTask):
     ) -> None:
         """End the scan; nothing in the library changes."""
         super().on_failure(exc, task_id, args, kwargs, einfo)
-        scan_id = scans.of_task(task_id)
-        if scan_id is not None:
-            _abandon(scan_id, f"internal error: {type(exc).__name__}: {exc}")
+        unusable = isinstance(exc, DatabaseUnusableError)
+        why = str(exc) if unusable else f"internal error: {type(exc).__name__}: {exc}"
+        with suppress(DatabaseUnusableError):  # not even that can be asked: it is in the log
+            scan_id = scans.of_task(task_id)
+            if scan_id is not None:
+                abandon_scan(scan_id, why)
 
 
 @app.task(name="scan.discovery", base=DiscoveryTask, bind=True)
@@ -100,6 +104,28 @@ def finish(scan_id: int) -> None:
         end_scan_if_done(number)
 
 
+@app.task(name="scan.revoked", base=PipelineTask)
+def revoked(task_ids: list[str], batch_id: str | None = None) -> None:
+    """End the scans that these messages began; a batch is left to the next scan.
+
+    Args:
+        task_ids: of messages that somebody has revoked.
+        batch_id: the batch that such a message was about.
+
+    Raises:
+        ArgumentError: the ids are no list.
+    """
+    if not isinstance(task_ids, list):
+        raise ArgumentError("task_ids is a list of ids")
+    ended = {batches.drop_batch(batch_id)} if batch_id else set()
+    for scan_id in filter(None, map(scans.of_task, task_ids)):
+        if scans.cancel(scan_id, "cancelled: its task was revoked"):
+            logger.warning("scan %d is cancelled: its task was revoked", scan_id)
+        ended.add(scan_id)
+    for scan_id in filter(None, ended):
+        end_scan_if_done(scan_id)
+
+
 class _Discovery:
     """The walk of one scan."""
 
@@ -130,10 +156,10 @@ class _Discovery:
                 logger.info("scan %d was cancelled", self.scan_id)
                 return
         except RootUnusableError as error:
-            _abandon(self.scan_id, f"nothing was changed: {error}")
+            abandon_scan(self.scan_id, f"nothing was changed: {error}")
             return
         if self.found == 0 and self.missing:
-            _abandon(
+            abandon_scan(
                 self.scan_id,
                 f"nothing was changed: {shown} holds no music at all, though "
                 f"{len(self.missing)} files of it are known; is the disk mounted? "
@@ -270,7 +296,7 @@ class _Discovery:
         batch_id = f"scan-{self.scan_id}-{self.next_batch}"
         if not batches.add_batch(self.scan_id, batch_id, self.batch, self.counts):
             return False
-        send("metadata.extract_batch", [[os.fsdecode(path) for path in self.batch], batch_id])
+        send_paths(batch_id, self.batch)
         self.next_batch += 1
         self.batch = []
         self._tell_figures()
@@ -320,12 +346,3 @@ class _Discovery:
 def _look_at(path: bytes) -> Facts | None:
     with touch.looking_at(path):
         return look_at(path)
-
-
-def _abandon(scan_id: int, message: str) -> None:
-    """End a scan as failed, and tell it."""
-    logger.warning("scan %d failed: %s", scan_id, message)
-    scans.abandon(scan_id, message)
-    ask_for_vectors()  # of what was stored before
-    figures.end(scan_id, "failed")
-    events.publish("scan.failed", scan_id, message=message)

@@ -14,6 +14,7 @@ from backend_worker.celery_app import app
 from backend_worker.library.features import MODEL_VERSION
 from backend_worker.progress import events
 from backend_worker.storage import vectors as storage
+from backend_worker.storage.connection import DatabaseUnusableError
 from backend_worker.tasks.arguments import as_ids
 from backend_worker.tasks.base import TRANSIENT, PipelineTask
 from backend_worker.tasks.pending import ARTISTS, TRACKS
@@ -70,7 +71,7 @@ def _make_what_can_be_made(track_ids: list[int]) -> None:
     """Make vectors; if one track is the reason that it fails, those of all others."""
     try:
         _make_vectors(track_ids)
-    except (*TRANSIENT, SoftTimeLimitExceeded):
+    except (*TRANSIENT, DatabaseUnusableError, SoftTimeLimitExceeded):
         raise
     except Exception as error:
         if len(track_ids) == 1:

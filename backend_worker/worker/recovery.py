@@ -8,6 +8,7 @@ when the visibility time-out is over, hours later.
 from __future__ import annotations
 
 import gc
+import json
 import logging
 import time
 from contextlib import contextmanager, suppress
@@ -22,11 +23,11 @@ from kombu.transport import virtual
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps
 
-from backend_worker.queues import TASK_QUEUE
+from backend_worker.queues import QUEUE_NAMES, TASK_QUEUE
 from backend_worker.worker.systemd import notifier
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
     import kombu
     from kombu.asynchronous import Hub
@@ -42,6 +43,9 @@ DOUBT_SECONDS = 10.0
 MOST_GIVEN_BACK = 200
 LOOKED_AT = 1000  # messages at each end of a list
 _SCANNING = {"scan", "extract", "batch", "insert"}
+# Where any Celery program keeps what it has taken, and where earlier versions of ours did.
+FORMER_UNACKED_KEY = "unacked"
+FORMER_UNACKED_INDEX_KEY = "unacked_index"
 _AWAY = (OperationalError, redis.exceptions.RedisError, OSError)
 
 
@@ -175,6 +179,23 @@ class RememberingQoS(redis_transport.QoS):
             super().reject(delivery_tag, requeue=requeue)
         self.taken.discard(delivery_tag)
 
+    def restore_visible(self, *args: Any, **kwargs: Any) -> None:
+        """Give back what other workers have had for too long; kombu calls it every 10 seconds.
+
+        Of what this worker has taken it knows better: a task may wait in it for its time, or
+        for Redis or PostgreSQL, for longer than a message may be taken.
+        """
+        if self.taken:
+            now = time.time()
+            with self.channel.conn_or_acquire() as client:
+                old = client.zrange(
+                    self.unacked_index_key, "-inf", now - self.visibility_timeout / 2, byscore=True
+                )
+                own = {tag: now for tag in map(bytes_to_str, old) if tag in self.taken}
+                if own:
+                    client.zadd(self.unacked_index_key, own, xx=True)
+        super().restore_visible(*args, **kwargs)
+
     def orphans(self) -> set[str]:
         """Return the tags of messages that nobody works on and no connection will give back.
 
@@ -262,8 +283,9 @@ class LookAfterWork(bootsteps.StartStopStep):
     """Has a look now and then at what may have got lost without the worker noticing.
 
     Messages that it took on an earlier connection and that nobody works on any more; and scans,
-    when there is nothing to do after there was: Redis may have been emptied, or have refused a
-    message.
+    while one runs and after anything of one was done: Redis may have been emptied, or have
+    refused a message. What else the worker holds is no reason not to look: a client's task may
+    wait in it until tomorrow.
     """
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
@@ -295,7 +317,8 @@ class LookAfterWork(bootsteps.StartStopStep):
         done = sum(
             count for name, count in state.total_count.items() if TASK_QUEUE.get(name) in _SCANNING
         )
-        if RememberingQoS.taken or done == self._looked_at:
+        sample = consumer.controller.sampler.last
+        if done == self._looked_at and not (sample and sample.scans):
             return
         producer = consumer.app.amqp.Producer(consumer.connection.default_channel)
         resume_scans(consumer.app, producer=producer)
@@ -305,8 +328,9 @@ class LookAfterWork(bootsteps.StartStopStep):
 def give_back_orphans(app: Any) -> int:
     """Put unacknowledged messages back into their queues and return how many.
 
-    Where another worker answers, they may be its own, and nothing is done: kombu's
-    visibility time-out serves them then.
+    Where another worker of ours answers, they may be its own, and nothing is done: kombu's
+    visibility time-out serves them then. Other programs' workers neither hear the question nor
+    have their messages there.
 
     Raises:
         kombu.exceptions.OperationalError: Redis is away.
@@ -315,19 +339,22 @@ def give_back_orphans(app: Any) -> int:
         connection.ensure_connection(max_retries=1, timeout=5)
         channel = connection.default_channel
         before = _taken(channel)
-        if not before:
+        former = _formerly_taken(channel)
+        if not before and not former:
             return 0
         others = app.control.ping(timeout=PING_SECONDS, connection=connection)
         if others:
             logger.info(
                 "%d messages are taken and %d other workers run: left to them",
-                len(before),
+                len(before) + len(former),
                 len(others),
             )
             return 0
         # not what a worker that starts at the same moment has taken since
         now = _taken(channel)
         count = _give_back(channel, {tag for tag, when in before.items() if now.get(tag) == when})
+        _take_over(channel, former)
+        count += _give_back(channel, former)
     logger.info("%d unfinished tasks of the last run are back in their queues", count)
     return count
 
@@ -338,6 +365,32 @@ def _taken(channel: Any) -> dict[str, float]:
         present = {bytes_to_str(tag) for tag in client.hkeys(channel.unacked_key)}
         index = client.zrange(channel.unacked_index_key, 0, -1, desc=True, withscores=True)
     return {bytes_to_str(tag): when for tag, when in index if bytes_to_str(tag) in present}
+
+
+def _formerly_taken(channel: Any) -> dict[str, bytes]:
+    """Return our messages among those that all programs have taken, by tag, as kombu keeps them."""
+    with channel.conn_or_acquire() as client:
+        entries = client.hgetall(FORMER_UNACKED_KEY)
+    return {bytes_to_str(tag): entry for tag, entry in entries.items() if _is_ours(entry)}
+
+
+def _is_ours(entry: bytes) -> bool:
+    try:
+        message, _, queue = json.loads(entry)
+        return queue in QUEUE_NAMES and message["headers"]["task"] in TASK_QUEUE
+    except (ValueError, TypeError, LookupError):
+        return False
+
+
+def _take_over(channel: Any, former: Mapping[str, bytes]) -> None:
+    """Move messages from where an earlier version kept what it had taken to where we do."""
+    with channel.conn_or_acquire() as client, client.pipeline() as pipe:
+        for tag, entry in former.items():
+            pipe.hset(channel.unacked_key, tag, entry)
+            pipe.zadd(channel.unacked_index_key, {tag: time.time()})
+            pipe.hdel(FORMER_UNACKED_KEY, tag)
+            pipe.zrem(FORMER_UNACKED_INDEX_KEY, tag)
+        pipe.execute()
 
 
 def _give_back(channel: Any, tags: Collection[str]) -> int:

@@ -11,9 +11,9 @@ from kombu.transport.redis import PRIORITY_STEPS, Channel
 
 from backend_worker.config import get_config
 from backend_worker.queues import QUEUE_NAMES, TASK_QUEUE
-from backend_worker.tasks.broker import UNACKED_KEY
 
-# beside it kombu keeps when each was taken
+# where kombu keeps what was taken, unless it is told otherwise, and when that was
+UNACKED_KEY = "unacked"
 UNACKED_INDEX = "unacked_index"
 
 

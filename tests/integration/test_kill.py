@@ -24,6 +24,8 @@ from tests.support.disturbance import (
     check,
     children,
     cut_the_power,
+    differences,
+    figures,
     kill,
     kill_all,
     ordinary_files,
@@ -135,13 +137,13 @@ def test_scan_goes_on_when_redis_has_lost(library, servers, sample, undisturbed,
         check(scan_id, undisturbed)
 
 
-def test_files_that_kill_or_keep_their_reader_are_found(
+def test_files_that_kill_or_engage_their_reader_are_found(
     library, servers, sample, undisturbed, traps
 ):
     files = ordinary_files(sample)
-    killing, keeping = files[40:42], files[60]
+    killing, engaging = files[40:42], files[60]
     cover = next(str(path) for path in sorted(Path(sample).rglob("cover.jpg")))
-    traps.set(kill=[*killing, cover], keep=[keeping])
+    traps.set(kill=[*killing, cover], busy=[engaging])
     settings = {"BACKEND_WORKER_READ_TIMEOUT_SECONDS": 1, "BACKEND_WORKER_MAX_DELIVERIES": 1}
     with started(servers, **settings, **traps.settings):
         status = library.scan(sample)
@@ -151,7 +153,7 @@ def test_files_that_kill_or_keep_their_reader_are_found(
         assert adds_up(status)
         crashed = "its reader crashed each time; the file is probably damaged"
         expected = dict.fromkeys(killing, crashed)
-        expected[keeping] = "reading it took longer than 1 s"
+        expected[engaging] = "reading it took longer than 1 s"
         reasons = library.rows(
             "SELECT path, reason FROM file WHERE state = 'failed' AND path = ANY(%s)",
             [os.fsencode(path) for path in expected],
@@ -163,7 +165,7 @@ def test_files_that_kill_or_keep_their_reader_are_found(
             )
         # one death for each size of the batch, which is halved down to the file
         deaths = Counter(traps.sprung())
-        assert deaths[keeping] == 1
+        assert deaths[engaging] == 1
         assert all(1 <= deaths[path] <= (BATCH - 1).bit_length() + 1 for path in killing)
         # its task is given up, and that which may look for gaps
         assert 1 <= deaths[cover] <= 6
@@ -180,18 +182,27 @@ def without(rows, paths):
 def test_files_that_the_system_cannot_read_are_read_by_the_next_scan(
     library, servers, sample, undisturbed, traps
 ):
-    """An unplugged disk answers with errors until it is noticed."""
-    traps.set(fail=ordinary_files(sample)[40:60])
-    with started(servers, **traps.settings):
+    """An unplugged disk answers with errors, or not at all, until it is noticed."""
+    files = ordinary_files(sample)
+    traps.set(fail=files[40:60], keep=files[60:62], starve=files[62:64])
+    settings = traps.settings | {"BACKEND_WORKER_READ_TIMEOUT_SECONDS": 1}
+    with started(servers, **settings):
         status = library.scan(sample)
         library.settle()
-        assert status.failed == undisturbed[0]["failed"] + 20
+        assert status.failed == undisturbed[0]["failed"] + 24
         traps.set()
+    reasons = library.rows("SELECT reason, count(*) FROM file WHERE mtime_ns = -1 GROUP BY 1")
+    assert dict(reasons) == {
+        "cannot be read: Input/output error": 20,
+        "cannot be read: there was not enough memory": 2,
+        "its disk did not answer within 1 s": 2,
+    }
     with started(servers, **traps.settings):
         status = library.scan(sample)
         library.settle()
-    assert (status.stored, status.failed) == (20, undisturbed[0]["failed"])
-    assert library.snapshot() == undisturbed[1]
+    assert (status.stored, status.failed) == (24, undisturbed[0]["failed"])
+    found = library.snapshot()
+    assert found == undisturbed[1], differences((figures(status), found), undisturbed)
 
 
 def test_stop_of_the_worker_is_not_taken_for_a_crash(library, servers, sample, traps, tmp_path):

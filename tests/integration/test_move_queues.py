@@ -11,13 +11,14 @@ import pytest
 import redis
 
 from backend_worker.embedded import EmbeddedRedis
-from backend_worker.tasks.broker import UNACKED_KEY, queue_lengths
+from backend_worker.tasks.broker import queue_lengths
 from tests.support import lab
 from tests.support.messages import waiting
 
 ROOT = pathlib.Path(__file__).parents[2]
 PROGRAM = ROOT / "playbooks/files/move_queues.py"
 AUDIO = ROOT / "tests/data/tone.oga"
+UNACKED_KEY = "unacked"
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ import redis
 
 from backend_worker.cli.scan import start_scan
 from backend_worker.embedded import EmbeddedRedis, EmbeddedServerError
+from backend_worker.queues import UNACKED_INDEX_KEY, UNACKED_KEY
 from tests.support.disturbance import check, wait_for_stored
 from tests.support.redis_files import RedisFiles
 
@@ -190,13 +191,16 @@ def test_redis_starts_after(server, files, damage, unaided, before, extract):
     assert len(damaged(server)) <= 1
 
 
-def test_what_workers_had_taken_goes_back_when_the_end_is_lost(server, files):
+@pytest.mark.parametrize(
+    ("taken", "index"), [(UNACKED_KEY, UNACKED_INDEX_KEY), ("unacked", "unacked_index")]
+)
+def test_what_workers_had_taken_goes_back_when_the_end_is_lost(server, files, taken, index):
     """They may have dealt with it since, and would never remove what they do not remember."""
     message = '{"body": "W10=", "headers": {"lists": [], "quote": "\\"]"}}'
     server.start()
     with redis.Redis(unix_socket_path=str(server.socket)) as client:
-        client.hset("unacked", "tag", f'[{message}, "", "scan"]')
-        client.zadd("unacked_index", {"tag": 1})
+        client.hset(taken, "tag", f'[{message}, "", "scan"]')
+        client.zadd(index, {"tag": 1})
         client.rpush("scan", "waiting")
         for number in range(100):
             client.set("other", number)
@@ -206,7 +210,7 @@ def test_what_workers_had_taken_goes_back_when_the_end_is_lost(server, files):
     server.start()
     with redis.Redis(unix_socket_path=str(server.socket), decode_responses=True) as client:
         assert client.lrange("scan", 0, -1) == ["waiting", message]
-        assert not client.exists("unacked", "unacked_index")
+        assert not client.exists(taken, index)
 
 
 def test_files_in_order_are_tried_only_after_an_unclean_end(server, files):

@@ -14,15 +14,16 @@ STOP_SECONDS = 10
 
 
 @contextlib.contextmanager
-def running_flower(folder):
-    """Run Flower beside the tests' worker; yield its address."""
+def running_flower(folder, **environment):
+    """Run Flower beside the tests' worker, with further variables; yield its address."""
     url = f"http://127.0.0.1:{free_port()}"
     log = folder / "flower.log"
     command = [sys.executable, "-m", "celery", "--app=backend_worker.celery_app", "--skip-checks"]
     with log.open("ab") as output:
         process = subprocess.Popen(
             [*command, "flower", "--address=127.0.0.1", f"--port={url.rpartition(':')[2]}"],
-            env=os.environ | {"BACKEND_WORKER_REDIS_POOL_LIMIT": "24"},  # as on a Pi
+            # the limit as on a Pi
+            env=os.environ | {"BACKEND_WORKER_REDIS_POOL_LIMIT": "24"} | environment,
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=output,

@@ -3,7 +3,7 @@
 import json
 
 # Read by the worker's interpreter before anything of ours: some files kill,
-# keep or refuse who opens them.
+# keep, engage or refuse who opens them.
 TRAPS = """
 import builtins, errno, json, os, signal, time
 
@@ -18,6 +18,10 @@ def open(file, *args, **kwargs):
             os.kill(os.getpid(), signal.SIGKILL)
         if traps[file] == "fail":
             raise OSError(errno.EIO, os.strerror(errno.EIO), file)
+        if traps[file] == "starve":
+            raise MemoryError
+        while traps[file] == "busy":
+            pass
         time.sleep(3600)
     return plain_open(file, *args, **kwargs)
 
@@ -41,7 +45,10 @@ class Traps:
         self.settings = {"PYTHONPATH": str(folder)}
 
     def set(self, **paths):
-        """Set the traps: ``kill``, ``keep`` or ``fail``, each a list of paths."""
+        """Set the traps, each a list of paths: ``kill``, ``fail``, ``starve``, ``keep``, ``busy``.
+
+        ``keep`` waits, as for a disk that does not answer; ``busy`` works, both without end.
+        """
         by_path = {path: kind for kind, some in paths.items() for path in some}
         (self.folder / "traps").write_text(json.dumps(by_path))
 

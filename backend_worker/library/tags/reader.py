@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 _CONTENT = 1024  # bytes behind an ID3v2 tag that are enough to know the kind
 _REASON_LIMIT = 200  # characters
 _ID3_HEADER = 10  # bytes
+_NO_MEMORY = "cannot be read: there was not enough memory"
 
 # What a header that promises too much ends in; mutagen lets many of them through.
 _TRUNCATION = (EOFError, struct.error, IndexError)
@@ -104,6 +105,8 @@ def _system_errors() -> Iterator[None]:
     """Turn the system's refusals into reasons, and a vanished folder into a vanished file."""
     try:
         yield
+    except MemoryError as error:
+        raise FileOutOfReachError(_NO_MEMORY) from error
     except FileNotFoundError:
         raise
     except NotADirectoryError as error:
@@ -234,6 +237,8 @@ def _raise_out_of_reach(error: BaseException) -> None:
     """Raise if an exception in the chain is the system's."""
     seen: BaseException | None = error
     while seen is not None:
+        if isinstance(seen, MemoryError):
+            raise FileOutOfReachError(_NO_MEMORY) from error
         # mutagen itself seeks before the start of short files (EINVAL)
         if isinstance(seen, OSError) and seen.errno not in (None, errno.EINVAL):
             raise FileOutOfReachError(f"cannot be read: {os.strerror(seen.errno)}") from error

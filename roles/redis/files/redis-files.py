@@ -45,12 +45,17 @@ TRIAL_SECONDS = 240
 # What workers had taken by then they may have dealt with since, and no record of theirs would
 # ever be removed: each message goes back to its queue, as kombu's own redelivery puts it there.
 # An entry is [message, "exchange", "queue"]; the message is taken as it stands.
+# Our workers keep theirs apart (backend_worker/queues.py); the other names are Celery's own.
 GIVE_BACK = """
-for _, entry in ipairs(redis.call('HVALS', 'unacked')) do
-  local message, queue = string.match(entry, '^%[(.*), *"[^"]*", *"([^"]+)"%]$')
-  if message then redis.call('RPUSH', queue, message) end
+for taken, index in pairs({
+  ['backend_worker:unacked'] = 'backend_worker:unacked:index', ['unacked'] = 'unacked_index'
+}) do
+  for _, entry in ipairs(redis.call('HVALS', taken)) do
+    local message, queue = string.match(entry, '^%[(.*), *"[^"]*", *"([^"]+)"%]$')
+    if message then redis.call('RPUSH', queue, message) end
+  end
+  redis.call('DEL', taken, index)
 end
-redis.call('DEL', 'unacked', 'unacked_index')
 """
 READY = b"eady to accept connections"
 NO_LIST = "the list of the files is missing"

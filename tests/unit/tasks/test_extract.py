@@ -11,8 +11,10 @@ from backend_worker.config import get_config
 from backend_worker.library import sample
 from backend_worker.library.artwork.store import CoverStore
 from backend_worker.library.walk import LONGEST_PATH
+from backend_worker.storage.batches import scan_of
+from backend_worker.storage.maintenance import READ_AGAIN
 from backend_worker.tasks import extract
-from backend_worker.tasks.extract import read_files, scan_of
+from backend_worker.tasks.extract import read_files
 
 TEMPLATE = os.path.join(os.path.dirname(sample.__file__), "templates", "tone.mp3")
 
@@ -36,6 +38,12 @@ def test_readable_empty_and_vanished(track, tmp_path):
 @pytest.mark.parametrize("path", ["/m/\0.mp3", "/" + "x" * LONGEST_PATH])
 def test_path_that_no_disk_can_have_stops_nothing(track, path):
     assert counts(path, track) == (1, 0, 1)
+
+
+def test_what_the_system_refuses_to_look_at_is_read_by_the_next_scan(track):
+    _, [refused], _ = read_files([os.path.join(os.path.dirname(track), "x" * 300), track])
+    assert refused.mtime_ns == READ_AGAIN
+    assert refused.reason == "cannot be opened: File name too long"
 
 
 @pytest.mark.parametrize("content", [b"", None], ids=["unreadable", "readable"])
