@@ -43,6 +43,32 @@ def run(folder, tasks, *, facts=False, check=False, options=(), **variables):
     return _Ended(ended)
 
 
+def answers(folder, role, tasks_from, cases, **variables):
+    """Run a role's checks with each case's variables; return what they say, or "accepted"."""
+    said = "{{ said | default([]) + [%s] }}"
+    failed = (
+        "(ansible_failed_result.results | default([ansible_failed_result])"
+        " | selectattr('failed', 'defined') | selectattr('failed') | first).msg"
+    )
+    tasks = [
+        {
+            "block": [
+                {
+                    "ansible.builtin.include_role": {"name": role, "tasks_from": tasks_from},
+                    "vars": case,
+                },
+                {"ansible.builtin.set_fact": {"said": said % "'accepted'"}},
+            ],
+            "rescue": [{"ansible.builtin.set_fact": {"said": said % failed}}],
+        }
+        for case in cases
+    ]
+    last = {"name": "Tell", "ansible.builtin.debug": {"var": "said"}}
+    ended = run(folder, [*tasks, last], **variables)
+    assert ended.code == 0, ended.failures
+    return ended.results["Tell"][-1]["said"]
+
+
 class _Ended:
     """What a run did."""
 
