@@ -39,6 +39,7 @@ def switch_on(folder, **more):
     return ended, [text for text in ended.failures if "has no memory controller" not in text]
 
 
+@pytest.mark.slow
 def test_the_controller_is_switched_on_and_the_old_line_is_beside_it(card, tmp_path):
     with fat.mounted(card, tmp_path / "firmware") as folder:
         would, failures = switch_on(folder, check=True)
