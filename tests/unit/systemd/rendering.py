@@ -70,7 +70,8 @@ def variables(role, *, ram_mib=3800, cores=4, **inventory):
 
 def render(template, values, **more):
     """Return the text of a template in ``systemd/``."""
-    environment = _prepare(jinja2.Environment(**_OPTIONS))
+    loader = jinja2.FileSystemLoader(ROOT / "systemd")
+    environment = _prepare(jinja2.Environment(**_OPTIONS, loader=loader))
     source = (ROOT / "systemd" / template).read_text(encoding="utf-8")
     names = jinja2.meta.find_undeclared_variables(environment.parse(source))
     known = {name: values[name] for name in names if name in values}

@@ -1,6 +1,7 @@
 """The units as they are rendered for boards of several sizes, and what systemd says to them."""
 
 import re
+import shlex
 import shutil
 import subprocess
 
@@ -21,6 +22,9 @@ BOARDS = {
     "4 GB, 4 cores": {"ram_mib": 3800, "cores": 4},
     "8 GB, 4 cores": {"ram_mib": 7900, "cores": 4},
     "music in a home": {"library_music_dir": "/home/pi/Music"},
+    "an odd folder": {"library_music_dir": "/srv/Ann's 100 % Müsik; $HOME & `more` (1)"},
+    "an odd folder in a home": {"library_music_dir": "/home/pi/My 100 % Müsik, #1 $x; & `y` (1)"},
+    "the owner's user": {"library_user": "pi", "library_group": "users"},
     "page for the network": {"dashboard_listen": "0.0.0.0:8337"},
     "cluster": {
         "library_redis_host": "10.0.0.2",
@@ -130,15 +134,49 @@ def test_servers_elsewhere_need_the_network_instead():
 
 def test_the_music_is_mounted_before_and_only_read():
     unit = settings(worker_unit({}))
-    assert "/srv/music" in unit["RequiresMountsFor"][0].split()
-    assert unit["ReadOnlyPaths"] == ["/srv/music"]
+    assert "/srv/music" in shlex.split(unit["RequiresMountsFor"][0])
+    assert unit["ReadOnlyPaths"] == ['"/srv/music"']
     assert unit["ProtectSystem"] == ["strict"]
 
 
 def test_music_in_a_home_can_be_read_and_the_rest_of_the_home_not():
     unit = settings(worker_unit(BOARDS["music in a home"]))
     assert unit["ProtectHome"] == ["tmpfs"]
-    assert unit["BindReadOnlyPaths"] == ["/home/pi/Music"]
+    assert unit["BindReadOnlyPaths"] == ['"/home/pi/Music"']
+
+
+READERS = (
+    "celery-worker.service",
+    "library-dashboard.service",
+    "library-scan.service",
+    "library-maintenance.service",
+)
+
+
+@boards
+def test_all_units_see_the_same_folders_as_the_same_user(board):
+    units = [settings(text) for name, text in all_units(board).items() if name in READERS]
+    assert len(units) == len(READERS)
+    for name in ("ProtectHome", "BindReadOnlyPaths", "ReadOnlyPaths", "User", "Group"):
+        assert len({str(unit.get(name)) for unit in units}) == 1, name
+
+
+def test_an_odd_folder_is_quoted():
+    for board in ("an odd folder", "an odd folder in a home"):
+        folder = BOARDS[board]["library_music_dir"]
+        unit = settings(worker_unit(BOARDS[board]))
+        [path] = unit.get("BindReadOnlyPaths") or unit["ReadOnlyPaths"]
+        assert path == f'"{folder}"'.replace("%", "%%")
+        assert unit["RequiresMountsFor"][0].startswith(path + " ")
+
+
+def test_all_settings_follow_the_user():
+    board = BOARDS["the owner's user"]
+    unit = settings(worker_unit(board))
+    assert (unit["User"], unit["Group"]) == (["pi"], ["users"])
+    worker = variables("celery_worker", **board)
+    assert worker["__celery_worker_settings"]["database_url"].split()[-1] == "user=pi"
+    assert variables("postgresql", **board)["postgresql_owner"] == "pi"
 
 
 def test_memory_pressure_can_be_read():
