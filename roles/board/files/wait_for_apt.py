@@ -69,7 +69,8 @@ def interrupted(root: str) -> bool:
     database = os.path.join(root, DATABASE)
     if any(name.isdigit() for name in os.listdir(os.path.join(database, JOURNAL))):
         return True
-    command = ["dpkg-query", f"--admindir={database}", "--show", "--showformat=${db:Status-Status}\n"]
+    command = ["dpkg-query", f"--admindir={database}", "--show"]
+    command += ["--showformat=${db:Status-Status}\n"]
     states = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
     return not UNFINISHED.isdisjoint(states.stdout.split())
 
