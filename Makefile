@@ -42,7 +42,7 @@ bench-table: $(VENV)/.bench ## write the results into the README
 	@$(BIN)/python -m benchmarks table
 
 SCENARIO ?= native
-molecule: $(VENV)/.control ## run site.yml in a container with systemd (root), or SCENARIO=upgrade, migrate, restore, cluster
+molecule: $(VENV)/.control ## run site.yml in a container with systemd (root), or SCENARIO=upgrade, migrate, restore, cluster, beside
 	@tools/molecule-host.sh
 	@tools/molecule.sh $(SCENARIO)
 

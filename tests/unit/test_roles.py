@@ -118,3 +118,25 @@ def test_templates_say_that_they_are_managed(path: pathlib.Path) -> None:
     lines = path.read_text(encoding="utf-8").splitlines()
     first = lines[1] if lines[0].startswith("#!") else lines[0]
     assert first == "{{ ansible_managed | comment }}"
+
+
+def tasks_with(words: str) -> set[str]:
+    """Return the files of roles and playbooks that hold these words."""
+    files = [path for folder in ("roles", "playbooks") for path in (ROOT / folder).rglob("*.yml")]
+    return {
+        str(path.relative_to(ROOT)) for path in files if words in path.read_text(encoding="utf-8")
+    }
+
+
+def test_packages_are_installed_in_one_place_which_waits_for_apt() -> None:
+    places = {"roles/board/tasks/packages.yml", "roles/board/tasks/install.yml"}
+    assert tasks_with("ansible.builtin.apt:") == places
+    for place in places:
+        text = (ROOT / place).read_text(encoding="utf-8")
+        assert text.index("apt_free.yml") < text.index("ansible.builtin.apt:")
+        assert "lock_timeout:" in text
+
+
+def test_a_good_run_shows_no_line_of_a_failure() -> None:
+    # Ansible writes "FAILED - RETRYING" for each; only a download that broke off is tried again
+    assert tasks_with("  until:") == {"roles/python/tasks/venv.yml"}

@@ -126,6 +126,40 @@ def test_servers_of_this_board_are_waited_for_and_their_restart_is_survived():
     assert not {"Requires", "BindsTo", "PartOf"} & set(unit)
 
 
+@pytest.mark.parametrize(
+    ("template", "role"),
+    [
+        ("celery-worker.service.j2", "celery_worker"),
+        ("flower.service.j2", "flower"),
+        ("library-dashboard.service.j2", "dashboard"),
+    ],
+)
+def test_every_unit_starts_after_a_redis_of_its_own(template, role):
+    values = variables(role, library_redis_instance="library")
+    after = settings(render(template, values))["After"][0].split()
+    assert "redis-server@library.service" in after
+    assert "redis-server.service" not in after
+
+
+def test_servers_of_its_own_are_where_the_worker_looks():
+    beside = {"library_redis_instance": "library", "library_postgresql_cluster": "library"}
+    worker = variables("celery_worker", **beside)["__celery_worker_settings"]
+    redis, postgresql = variables("redis", **beside), variables("postgresql", **beside)
+    assert redis["__redis_unit"] == "redis-server@library.service"
+    assert worker["redis_url"].endswith("@" + redis["redis_socket"])
+    assert redis["redis_socket"] == "/run/redis-library/redis-server.sock"
+    assert f" port={postgresql['postgresql_port']} " in worker["database_url"]
+    assert postgresql["__postgresql_service"] == "postgresql@17-library.service"
+
+
+def test_servers_of_debian_stay_where_they_were():
+    worker = variables("celery_worker")["__celery_worker_settings"]
+    assert worker["redis_url"].endswith("@/run/redis/redis-server.sock")
+    assert worker["database_url"].startswith("host=/var/run/postgresql dbname=library")
+    assert variables("redis")["__redis_config"] == "/etc/redis/backend-worker.conf"
+    assert variables("postgresql")["postgresql_port"] == 5432
+
+
 def test_servers_elsewhere_need_the_network_instead():
     unit = settings(worker_unit(BOARDS["cluster"]))
     assert unit["Wants"] == ["network-online.target"]
