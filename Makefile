@@ -42,8 +42,8 @@ bench-table: $(VENV)/.bench ## write the results into the README
 	@$(BIN)/python -m benchmarks table
 
 SCENARIO ?= native
-molecule: $(VENV)/.control ## run site.yml in a container with systemd (root), or SCENARIO=upgrade, migrate, restore, cluster, beside
-	@tools/molecule-host.sh
+molecule: $(VENV)/.control ## run site.yml in a container with systemd (root), or SCENARIO=upgrade, migrate, restore, cluster, beside, machine
+	@tools/molecule-host.sh $(filter machine,$(SCENARIO))
 	@tools/molecule.sh $(SCENARIO)
 
 molecule-arm64: $(VENV)/.control ## the whole of site.yml on arm64, emulated where this is none; or SCENARIO=benchmark

@@ -100,7 +100,7 @@ def encode(source: str, target: str, options: str) -> None:
         sys.exit("make_templates: ffmpeg is not installed")
     command = [ffmpeg, "-v", "error", "-y", "-i", source, "-ac", "1", "-map_metadata", "-1"]
     command += ["-fflags", "+bitexact", "-flags:a", "+bitexact", *options.split(), target]
-    subprocess.run(command, check=True)  # noqa: S603 - all arguments are constants of this file
+    subprocess.run(command, check=True)
     _strip(target)
 
 

@@ -3,6 +3,7 @@
 #
 #   tools/molecule-host.sh           a container engine, and mmdebstrap for machines without registry
 #   tools/molecule-host.sh arm64     the same, and an emulator of arm64 (nothing on an arm64 machine)
+#   tools/molecule-host.sh machine   QEMU, a kernel that runs as a process, and what makes their disks
 #
 # Needs root only when something is missing. The emulator is registered until the next start.
 set -euo pipefail
@@ -11,6 +12,10 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}/backend-worker/molecule
 binfmt=/proc/sys/fs/binfmt_misc
 
 main() {
+  if [ "${1:-native}" = machine ]; then
+    install_machine
+    return
+  fi
   install_engine
   if [ "${1:-native}" = arm64 ] && [ "$(uname -m)" != aarch64 ]; then
     install_emulator
@@ -28,15 +33,36 @@ install_engine() {
     [ -e /sys/fs/cgroup/cgroup.controllers ] || command -v runc >/dev/null || missing+=(runc)
   fi
   command -v mmdebstrap >/dev/null || missing+=(mmdebstrap)
-  [ "${#missing[@]}" -gt 0 ] || return 0
+  install_packages "${missing[@]}"
+}
+
+# User-mode Linux is for x86-64 hosts without KVM; where it cannot be had, QEMU emulates.
+install_machine() {
+  local missing=() program
+  for program in mmdebstrap:mmdebstrap mkfs.vfat:dosfstools mcopy:mtools ssh:openssh-client; do
+    command -v "${program%:*}" >/dev/null || missing+=("${program#*:}")
+  done
+  if [ "$(uname -m)" = x86_64 ]; then
+    command -v qemu-system-x86_64 >/dev/null || missing+=(qemu-system-x86)
+    if ! command -v linux.uml >/dev/null && apt-cache show user-mode-linux >/dev/null 2>&1; then
+      missing+=(user-mode-linux vde2)
+    fi
+  else
+    command -v qemu-system-aarch64 >/dev/null || missing+=(qemu-system-arm)
+  fi
+  install_packages "${missing[@]}"
+}
+
+install_packages() {
+  [ "$#" -gt 0 ] || return 0
   command -v apt-get >/dev/null || {
-    echo "please install: ${missing[*]}" >&2
+    echo "please install: $*" >&2
     exit 1
   }
-  echo "installing ${missing[*]} …"
+  echo "installing $* …"
   as_root apt-get update -qq
   as_root env DEBIAN_FRONTEND=noninteractive \
-    apt-get install -qq --yes --no-install-recommends "${missing[@]}" >/dev/null
+    apt-get -o DPkg::Lock::Timeout=600 install -qq --yes --no-install-recommends "$@" >/dev/null
 }
 
 # systemd 257's mount namespaces fail (226/NAMESPACE) under QEMU before 11, which
