@@ -169,10 +169,15 @@ def furnish(root: Path, sources: str) -> None:
     (root / "boot/firmware").mkdir(exist_ok=True)
     for modules in UML_MODULES.glob("*"):
         shutil.copytree(modules, root / "usr/lib/modules" / modules.name)
+    # what this host needs to reach the registries, its owner's certificates and pip's settings
+    for name in [*Path("/usr/local/share/ca-certificates").glob("*.crt"), Path("/etc/pip.conf")]:
+        if name.exists():
+            shutil.copy(name, root / name.relative_to("/"))
     shutil.copy(f"{KEY}.pub", root / "root/key.pub")
     run(
         "chroot", root, "sh", "-euc",
         "locale-gen >/dev/null\n"
+        "update-ca-certificates >/dev/null 2>&1\n"
         "systemctl --quiet enable systemd-networkd ssh systemd-timesyncd\n"
         "systemctl --quiet disable systemd-networkd-wait-online\n"
         "systemctl --quiet disable apt-daily.timer apt-daily-upgrade.timer 2>/dev/null || true\n"
