@@ -29,6 +29,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -120,18 +121,16 @@ def build(arch: str) -> Path:
     image.mkdir(parents=True, exist_ok=True)
     if not KEY.exists():
         run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "machine", "-f", KEY)
-    work = image / "work"
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir()
+    work = Path(tempfile.mkdtemp(prefix="work", dir=image))
     root = work / "root"
-    sources = run(TOOLS / "trixie-sources.sh", capture_output=True, text=True).stdout
+    sources = debian_sources()
     kernel = f"linux-image-cloud-{arch}" if arch == "amd64" else f"linux-image-{arch}"
     emulated = [] if arch == HOST_ARCH else ["--skip=check/qemu"]
     run(
         "mmdebstrap", "--mode=root", "--variant=minbase", f"--architectures={arch}", *emulated,
-        f"--include={PACKAGES},{kernel}", "--format=directory",
+        f"--include={PACKAGES},{kernel}", "--format=directory", "--components=main",
         "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/doc/*",
-        "trixie", root, "-", input=sources, text=True,
+        "trixie", root, *(["-"] if sources else []), input=sources, text=True,
     )  # fmt: skip
     furnish(root, sources)
     shutil.copy(next(root.glob("boot/vmlinuz-*")), image / "vmlinuz")
@@ -145,6 +144,12 @@ def build(arch: str) -> Path:
     return image
 
 
+def debian_sources() -> str:
+    """APT's sources of Debian 13 as this host reaches them; empty where it is no Debian."""
+    words = [TOOLS / "trixie-sources.sh"]
+    return subprocess.run(words, capture_output=True, text=True, check=False).stdout
+
+
 def furnish(root: Path, sources: str) -> None:
     """Make of Debian what the Pi's imager makes: a user with sudo and a key, ssh, a network."""
     write = {
@@ -153,13 +158,14 @@ def furnish(root: Path, sources: str) -> None:
         "etc/fstab": "LABEL=rootfs / ext4 defaults,noatime 0 1\n"
         "LABEL=BOOTFS /boot/firmware vfat defaults 0 2\n",
         "etc/systemd/network/20-wired.network": "[Match]\nName=en* eth*\n[Network]\nDHCP=ipv4\n",
-        "etc/apt/sources.list.d/debian.sources": sources,
         "etc/sudoers.d/010_pi-nopasswd": "pi ALL=(ALL) NOPASSWD: ALL\n",
         "etc/default/locale": "LANG=en_GB.UTF-8\n",
         "etc/locale.gen": "en_GB.UTF-8 UTF-8\n",
         "etc/machine-id": "",  # made at the first boot
     }
-    (root / "etc/apt/sources.list").unlink(missing_ok=True)
+    if sources:  # otherwise mmdebstrap has written down the mirror that it took
+        (root / "etc/apt/sources.list").unlink(missing_ok=True)
+        write["etc/apt/sources.list.d/debian.sources"] = sources
     for name, text in write.items():
         (root / name).write_text(text)
     (root / "etc/resolv.conf").unlink(missing_ok=True)
@@ -436,7 +442,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("what", choices=sorted(COMMANDS))
     parser.add_argument("folder", type=Path, nargs="?")
-    parser.add_argument("command", nargs=argparse.REMAINDER)
+    parser.add_argument("command", nargs="*", help="what ssh does; -- before words with dashes")
     parser.add_argument("--arch", choices=["amd64", "arm64"], default=HOST_ARCH)
     parser.add_argument("--engine", choices=["kvm", "uml", "emulated"])
     parser.add_argument("--memory", type=int, help="MiB")
