@@ -45,10 +45,9 @@ MOST_PROCESSES = 4
 STOP_SECONDS = 60
 SCAN_SECONDS = 3600
 POLL_SECONDS = 0.1
-# `broker.holds`: the length of each queue's four lists of priorities, and what is taken
-_COMMANDS_OF_A_LOOK = 4 * len(QUEUE_NAMES) + 1
-# A message is nowhere for an instant while a worker takes it.
-CALM_SECONDS = 0.3
+# `broker.at_rest`: the length of each queue's four lists of priorities, what is taken, who waits,
+# and the two words around a transaction
+_COMMANDS_OF_A_LOOK = 4 * len(QUEUE_NAMES) + 4
 
 
 def isolated(function: Callable[..., Result], *args: Any) -> Result:
@@ -176,24 +175,21 @@ class Lab:
             if any(fields["kind"].startswith("scan.") for _, fields in entries):
                 return after
 
-    def settle(self) -> float:
-        """Wait until no message is left, and return for how long that is true, in seconds.
+    def settle(self) -> None:
+        """Wait until the workers have nothing left to do.
 
         Raises:
-            RuntimeError: messages were left after an hour.
+            RuntimeError: they still have after an hour.
         """
         from backend_worker.tasks import broker  # noqa: PLC0415 - settings come first
 
         deadline = time.monotonic() + SCAN_SECONDS
-        calm_since = time.monotonic()
-        while time.monotonic() - calm_since < CALM_SECONDS:
-            self._asked += _COMMANDS_OF_A_LOOK
-            if broker.holds(broker.QUEUE_NAMES):
-                calm_since = time.monotonic()
-            if calm_since > deadline:
+        self._asked += _COMMANDS_OF_A_LOOK
+        while not broker.at_rest():
+            if time.monotonic() > deadline:
                 raise RuntimeError("the worker does not come to an end with its messages")
             time.sleep(POLL_SECONDS)
-        return time.monotonic() - calm_since
+            self._asked += _COMMANDS_OF_A_LOOK
 
     def wait_for_fewest_processes(self, seconds: float = 60) -> None:
         """Wait until the worker has scaled down; the nine never do."""

@@ -91,12 +91,9 @@ def _wait_for_followers(*, quiet: bool) -> None:
     from backend_worker.tasks import broker  # noqa: PLC0415 - as above
 
     deadline = time.monotonic() + SETTLE_SECONDS
-    calm_looks = 0
     with Console(quiet=quiet).status("") as line:
-        # Every queue: what stores the last batch asks for the vectors. Twice: a message that is
-        # just being taken is nowhere to be seen.
-        while calm_looks < 2 and time.monotonic() < deadline:
-            calm_looks = 0 if broker.holds(broker.QUEUE_NAMES) else calm_looks + 1
+        # Every queue: what stores the last batch asks for the vectors.
+        while not broker.at_rest() and time.monotonic() < deadline:
             left = sum(broker.queue_lengths().values())
             line.update(f"vectors and covers: {left} batches wait")
             time.sleep(POLL_SECONDS)

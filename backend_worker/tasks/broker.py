@@ -104,3 +104,30 @@ def holds(queues: Collection[str]) -> bool:
     """
     lengths = queue_lengths()
     return any(lengths[name] for name in queues) or any(name in queues for name in taken_queues())
+
+
+def at_rest() -> bool:
+    """Say whether workers run and none has anything left to do: no message is anywhere.
+
+    A message that Redis has just handed out is in no list until the worker has noted it. But a
+    worker asks for the next one only then: all of them wait for a message when none is on its way.
+    One look sees all of this in the same moment.
+
+    Raises:
+        redis.RedisError: Redis is away.
+    """
+    client = redis_client()
+    pipeline = client.pipeline(transaction=True)
+    for name in QUEUE_NAMES:
+        for key in _lists(name):
+            pipeline.llen(key)
+    pipeline.hlen(UNACKED_KEY)
+    pipeline.client_list()
+    *lengths, connections = pipeline.execute()
+    database = str(client.connection_pool.connection_kwargs.get("db", 0))
+    waits = [
+        "b" in connection["flags"]
+        for connection in connections
+        if connection["cmd"] == "brpop" and connection["db"] == database
+    ]
+    return not any(lengths) and bool(waits) and all(waits)

@@ -34,14 +34,14 @@ class Ours(Program):
             status = self.lab.scan(self.music)
             cpu = meter.cpu()
             peaks = dict(meter.peak_pss)
-            calm = self.lab.settle()
+            self.lab.settle()
             return {
                 "wall_seconds": status.seconds,
                 "cpu_seconds": cpu["all"],
                 "worker_cpu_seconds": cpu["worker"],
                 "peak_pss": peaks["all"],
                 "worker_peak_pss": peaks["worker"],
-                "all_done_wall_seconds": meter.elapsed - calm,
+                "all_done_wall_seconds": meter.elapsed,
                 "all_done_cpu_seconds": meter.cpu()["all"],
                 "all_done_peak_pss": meter.peak_pss["all"],
             }

@@ -85,7 +85,7 @@ def test_demo_ends_with_the_summary_and_the_second_run_finds_nothing_new(tmp_pat
     assert wait_until_none(tmp_path) == []
 
 
-def test_the_demo_waits_for_the_task_that_asks_for_the_vectors(library):
+def test_the_demo_waits_for_the_task_that_asks_for_the_vectors(library, worker):
     """It stores the last batch: the scan has ended by then, and no vector is asked for yet."""
     from backend_worker.cli import demo
     from backend_worker.progress.connection import redis_client
