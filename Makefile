@@ -6,8 +6,8 @@ BIN := $(VENV)/bin
 DEPLOY := $(VENV)/deploy
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos soak lint lint-roles bench bench-full bench-table molecule \
-  molecule-arm64 deploy lock clean
+.PHONY: help demo test test-all coverage chaos soak lint lint-roles bench bench-full bench-table \
+  molecule molecule-arm64 deploy lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1|/' | column -ts '|'
@@ -15,8 +15,21 @@ help: ## show this list
 demo: $(VENV)/.demo ## scan a made-up library, or MUSIC=~/Music, with servers of its own
 	@$(BIN)/backend-worker demo $(if $(MUSIC),--music "$(MUSIC)")
 
-test: $(VENV)/.test $(DEPLOY)/.installed lint ## lint, then all tests on real servers
-	@$(BIN)/pytest $(PYTEST)
+# Files of tests side by side, twice as many as processors: JOBS=1 for one after the other.
+JOBS ?= auto
+SIDE_BY_SIDE := --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
+
+test: $(VENV)/.test $(DEPLOY)/.installed lint ## lint, then the tests on real servers but what is slow
+	@$(BIN)/pytest $(SIDE_BY_SIDE) -m 'not slow and not chaos' $(PYTEST)
+
+test-all: $(VENV)/.test $(DEPLOY)/.installed lint ## the same with all that is slow
+	@$(BIN)/pytest $(SIDE_BY_SIDE) $(PYTEST)
+
+coverage: $(VENV)/.test $(DEPLOY)/.installed ## which lines all tests run, those of worker processes too
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest $(SIDE_BY_SIDE) $(PYTEST)
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
 
 chaos: $(VENV)/.test ## outages of a minute, power cuts, a short soak: eight minutes
 	@$(BIN)/pytest -m chaos $(PYTEST)
@@ -80,7 +93,7 @@ lock: ## pin what the Pi installs, with hashes (needs uv)
 	  --output-file roles/python/files/requirements.lock pyproject.toml
 
 clean: ## remove the environment, the demo's servers and their data
-	rm -rf $(VENV) .run build *.egg-info .pytest_cache .hypothesis .ruff_cache
+	rm -rf $(VENV) .run build *.egg-info .pytest_cache .hypothesis .ruff_cache .coverage*
 
 define check-python
 $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

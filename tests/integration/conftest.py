@@ -1,5 +1,23 @@
 """What integration tests share: an empty library, and a worker like the Pi's."""
 
-from tests.support.fixtures import library, sample, small_batches, traps, undisturbed, worker
+from tests.support.fixtures import (
+    library,
+    made_once,
+    sample,
+    shared_worker,
+    small_batches,
+    traps,
+    undisturbed,
+    worker,
+)
 
-__all__ = ["library", "sample", "small_batches", "traps", "undisturbed", "worker"]
+__all__ = [
+    "library",
+    "made_once",
+    "sample",
+    "shared_worker",
+    "small_batches",
+    "traps",
+    "undisturbed",
+    "worker",
+]

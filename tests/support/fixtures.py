@@ -1,5 +1,10 @@
 """Fixtures of the tests with a real worker: an empty library, a worker, a scan to compare with."""
 
+import contextlib
+import fcntl
+import os
+import pickle
+
 import pytest
 
 from backend_worker.library.sample import make_library
@@ -17,47 +22,73 @@ def library(servers, request):
         lab.settle()  # nothing of this test may reach into the next
 
 
+@pytest.fixture(scope="session")
+def shared_worker(servers):
+    """The worker that files of tests share; the hook of tests/conftest.py knows who uses it."""
+    from tests.support.shared import SHARED
+
+    return SHARED
+
+
 @pytest.fixture(scope="module")
-def worker(servers):
-    """One worker for a module's tests; a test that kills it starts its own instead."""
+def worker(servers, shared_worker, request):
+    """A worker for a module's tests; a test that kills it starts its own instead."""
     from tests.support import lab
 
-    lab.empty()  # or it begins with what earlier tests left
-    with lab.running_worker(servers) as process:
-        lab.wait_for(lab.worker_is_ready, what="a ready worker")
-        yield process
+    return shared_worker.get(request.module, servers, lab.running_worker)
 
 
 @pytest.fixture(scope="module")
-def small_batches(servers):
+def small_batches(servers, shared_worker, request):
     """As ``worker``, one that takes many small batches."""
-    from tests.support import disturbance, lab
+    from tests.support import disturbance
 
-    lab.empty()
-    with disturbance.started(servers) as process:
-        lab.wait_for(lab.worker_is_ready, what="a ready worker")
-        yield process
+    return shared_worker.get(request.module, servers, disturbance.started)
 
 
 @pytest.fixture(scope="session")
-def sample(tmp_path_factory):
+def made_once(tmp_path_factory):
+    """Returns a path that the first of several processes of the suite has made."""
+    own = tmp_path_factory.getbasetemp()
+    folder = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+    def path_of(name, make):
+        path = folder / name
+        with open(f"{path}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not path.exists():
+                unfinished = folder / f"{name}.unfinished"
+                make(unfinished)
+                unfinished.rename(path)
+        return path
+
+    return path_of
+
+
+@pytest.fixture(scope="session")
+def sample(made_once):
     """A library that is scanned under disturbances; nobody changes it."""
     from tests.support.disturbance import TRACKS
 
-    root = str(tmp_path_factory.mktemp("sample") / "music")
-    make_library(root, tracks=TRACKS, processes=2)
-    return root
+    return str(made_once("music", lambda path: make_library(str(path), tracks=TRACKS, processes=2)))
 
 
 @pytest.fixture(scope="session")
-def undisturbed(servers, sample):
+def undisturbed(servers, sample, made_once):
     """Figures and library of a scan that nothing disturbed."""
     from backend_worker.cli.scan import start_scan
     from tests.support import disturbance, lab
+    from tests.support.shared import SHARED
 
-    lab.empty()
-    with disturbance.started(servers):
-        return disturbance.result(start_scan(sample))
+    def scan(path):
+        with contextlib.ExitStack() as stack:
+            if not SHARED.runs(disturbance.started):
+                SHARED.stop()
+                lab.empty()
+                stack.enter_context(disturbance.started(servers))
+            path.write_bytes(pickle.dumps(disturbance.result(start_scan(sample))))
+
+    return pickle.loads(made_once("undisturbed", scan).read_bytes())
 
 
 @pytest.fixture
