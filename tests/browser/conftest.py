@@ -15,6 +15,7 @@ import pytest
 from backend_worker.cli.embedded import end_with_parent
 from backend_worker.library.sample import make_library
 from tests.support.fake_board import FakeBoard
+from tests.support.waiting import WAIT_SECONDS
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 CHROMEDRIVER = shutil.which("chromedriver")
@@ -117,7 +118,7 @@ class Dashboard:
     def stop(self):
         """Stop it."""
         self._process.terminate()
-        assert self._process.wait(20) == 0, self._log.read_text()
+        assert self._process.wait(WAIT_SECONDS) == 0, self._log.read_text()
 
     @contextlib.contextmanager
     def silent(self):
@@ -171,7 +172,7 @@ def driver():
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     chromium = webdriver.Chrome(options=options, service=Service(CHROMEDRIVER))
-    chromium.set_script_timeout(20)
+    chromium.set_script_timeout(WAIT_SECONDS)
     yield chromium
     chromium.quit()
     shutil.rmtree(profile, ignore_errors=True)

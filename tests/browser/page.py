@@ -152,11 +152,11 @@ class Page:
         self.wait(lambda: self.find("#token-dialog[open]"), "the dialog")
         self.find("#token-value").send_keys(token, Keys.ENTER)
 
-    def wait(self, condition, what, seconds=20):
+    def wait(self, condition, what, seconds=lab.WAIT_SECONDS):
         """Wait for something that a person would wait for."""
         return lab.wait_for(condition, seconds, what)
 
-    def wait_text(self, selector, pattern, seconds=20):
+    def wait_text(self, selector, pattern, seconds=lab.WAIT_SECONDS):
         """Wait until an element's text matches, and return the text."""
         what = f"{pattern!r} in {selector}"
         try:

@@ -80,7 +80,7 @@ def test_board_without_a_thermometer_has_no_chart_of_it(page, board, thermometer
 
 def test_memory_of_the_workers_processes_is_drawn(page, worker):
     page.open()
-    page.wait(lambda: (chart(page, "Memory") or {}).get("points", 0) >= 2, "a line", seconds=60)
+    page.wait(lambda: (chart(page, "Memory") or {}).get("points", 0) >= 2, "a line")
     memory = chart(page, "Memory")
     assert memory["shown"]
     megabytes = re.fullmatch(r"(\d+) MB", memory["value"])

@@ -165,7 +165,7 @@ def test_scan_is_seen_from_its_start_to_its_end_across_a_restart_of_the_server(
     dashboard.start()
     page.wait_text("#link-text", "Live")
     page.wait(lambda: not page.find("#banner").is_displayed(), "no banner")
-    page.wait_text("#scan-title", "No scan is running", seconds=60)
+    page.wait_text("#scan-title", "No scan is running")
     status = lab.ended(running.id)
     assert status.status == "completed"
     lab.settle()
@@ -223,7 +223,7 @@ def test_page_that_comes_later_sees_the_running_scan_and_what_happened(page, lar
     page.wait(lambda: page.js(points) > 3, "a line")
     assert re.search(r"Processes: \d, between \d and [1-4] in the last", page.js(label, 0))
     assert re.search(r"Waiting tasks: \d+, between \d+ and \d+ in the last", page.js(label, 1))
-    page.wait_text("#scan-title", "No scan is running", seconds=60)
+    page.wait_text("#scan-title", "No scan is running")
 
 
 def hurry(page, milliseconds, instead):
@@ -294,6 +294,6 @@ def test_redis_that_is_away_is_said_and_comes_back(page, servers, library):
         assert page.text("#link-text") == "Live", "the page itself is still connected"
     finally:
         servers.redis.start()
-    page.wait(lambda: not page.find("#banner").is_displayed(), "no banner", seconds=40)
+    page.wait(lambda: not page.find("#banner").is_displayed(), "no banner")
     events.publish("scan.failed", 7, message="only a test")
     page.wait_text(".news", "Scan 7 failed: only a test")

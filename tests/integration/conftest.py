@@ -9,6 +9,7 @@ from tests.support.fixtures import (
     traps,
     undisturbed,
     worker,
+    worker_log,
 )
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "traps",
     "undisturbed",
     "worker",
+    "worker_log",
 ]

@@ -11,9 +11,9 @@ import pytest
 
 from backend_worker.queues import QUEUE_NAMES
 from tests.support.fake_board import FakeBoard
-from tests.support.lab import wait_for
 from tests.support.nap_worker import OUR_APP, QUEUE, Naps, nap_worker
 from tests.support.naps import HEAVY_MIB, NAP_HEAVY
+from tests.support.waiting import WAIT_SECONDS, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -67,7 +67,7 @@ def autoscaler(naps):
     """Return what the worker tells of its autoscaler."""
     with naps.app.connection_for_write() as connection:  # a test cuts those that are kept
         replies = naps.app.control.broadcast(
-            "stats", reply=True, timeout=5, limit=1, connection=connection
+            "stats", reply=True, timeout=WAIT_SECONDS, limit=1, connection=connection
         )
     [reply] = [next(iter(reply.values())) for reply in replies]
     return reply["autoscaler"]
@@ -182,7 +182,11 @@ def test_heavy_processes_go_first(worker, naps, depot):
 def test_limits_can_be_changed_by_remote_control(worker, naps, depot):
     def autoscale(most, fewest):
         [reply] = naps.app.control.broadcast(
-            "autoscale", arguments={"max": most, "min": fewest}, reply=True, timeout=5, limit=1
+            "autoscale",
+            arguments={"max": most, "min": fewest},
+            reply=True,
+            timeout=WAIT_SECONDS,
+            limit=1,
         )
         return next(iter(reply.values()))
 
@@ -238,7 +242,7 @@ def test_shortage_takes_processes_away_after_their_tasks(worker, naps, depot, pi
 
     make_well(pi)
     wait_for(lambda: children(worker) == 4, what="four processes")
-    naps.wait_for("end", tasks, seconds=60)
+    naps.wait_for("end", tasks)
     up = changes(worker)[2:4]
     assert re.fullmatch(r"2→3: \d+ queued, at most 3 after memory 92 % of high", up[0])
     assert re.fullmatch(r"3→4: \d+ queued", up[1])
@@ -298,7 +302,7 @@ def test_low_and_medium_queues_get_their_turn_while_high_ones_are_full(filled):
     tasks = {name: filled.send(count, seconds=0.03, queue=name) for name, count in counts.items()}
     turns = {"BACKEND_WORKER_MEDIUM_TURN_SECONDS": "0.5", "BACKEND_WORKER_LOW_TURN_SECONDS": "1"}
     with nap_worker(filled, OUR_APP, BACKEND_WORKER_AUTOSCALE_MAX="1", **turns):
-        filled.wait_for("end", [task for sent in tasks.values() for task in sent], seconds=60)
+        filled.wait_for("end", [task for sent in tasks.values() for task in sent])
     order = executed(filled, tasks)
     while_busy = order[: len(order) - 1 - order[::-1].index("extract")]
     assert while_busy.count("vector") >= 3

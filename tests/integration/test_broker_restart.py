@@ -24,16 +24,16 @@ from backend_worker.worker.recovery import (
     let_go,
 )
 from tests.support.disturbance import children, kill
-from tests.support.lab import wait_for
 from tests.support.nap_worker import OUR_APP, QUEUE, Naps, nap_worker, restart
 from tests.support.naps import NAP_BETWEEN
 from tests.support.other_celery import UnavailableError, python_with_celery
 from tests.support.tiny_app import PREFETCH_REDUCTION_VARIABLE
+from tests.support.waiting import WAIT_SECONDS, wait_for
 
 PROCESSES = 4  # as many as the autoscaler makes
 TRACKS = 400
 # Far below the visibility time-out, after which Redis would hand out a taken message anyway.
-SOON = 20
+SOON = WAIT_SECONDS
 # Until the pool has noticed that a process does not take its task, and a look at messages.
 LONGEST_SECONDS = STUCK_SECONDS + 2 * LOOK_SECONDS + SOON
 
@@ -356,11 +356,11 @@ def test_what_another_worker_takes_meanwhile_is_left_to_it(naps):
         channel.basic_get(QUEUE)
         listener = naps.redis.pubsub()
         listener.psubscribe("*pidbox*")
-        listener.get_message(timeout=5)
+        listener.get_message(timeout=WAIT_SECONDS)
         channel.do_restore = False  # this worker does not end in good order
 
         def take_when_asked():
-            if listener.get_message(timeout=10):
+            if listener.get_message(timeout=WAIT_SECONDS):
                 channel.basic_get(QUEUE)
 
         thread = threading.Thread(target=take_when_asked)

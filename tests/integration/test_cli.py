@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from backend_worker.cli import main
 from backend_worker.library.sample import make_library
+from tests.support.waiting import WAIT_SECONDS
 
 TRACKS = 44
 
@@ -48,7 +49,7 @@ def run_process(*arguments, **environment):
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=WAIT_SECONDS,
         check=False,
     )
 

@@ -318,7 +318,7 @@ BAD = {
 def test_bad_arguments_do_no_harm(library, client, worker, name):
     for arguments in BAD[name]:
         client.send_task(name, args=arguments, queue=TASK_QUEUE[name])
-    lab.settle(20)
+    lab.settle()
     assert worker.poll() is None
     assert library.rows("SELECT FROM scan WHERE status IN ('running', 'cancelling')") == []
 

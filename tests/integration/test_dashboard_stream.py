@@ -9,8 +9,8 @@ from redis.asyncio import Redis
 from backend_worker.config import get_config
 from backend_worker.dashboard.stream import MOST_CHARACTERS, Hub
 from backend_worker.progress import events
+from tests.support.waiting import WAIT_SECONDS
 
-SECONDS = 10
 CANCELLATIONS_LOST = 3
 
 
@@ -47,7 +47,7 @@ def numbers(messages):
 async def taken(hub, position, count):
     """Take until a client has so many events, and what else comes within a moment."""
     found = []
-    async with asyncio.timeout(SECONDS):
+    async with asyncio.timeout(WAIT_SECONDS):
         while len(found) < count:
             found += numbers(await hub.take(position))
             await asyncio.sleep(0.01)
@@ -117,7 +117,7 @@ def test_client_gets_no_more_at_once_than_may_be_sent(library, count):
         events.publish_all([("test.event", {"n": n, "text": text}) for n in range(count)])
         found = []
         try:
-            async with asyncio.timeout(SECONDS):
+            async with asyncio.timeout(WAIT_SECONDS):
                 while len(found) < count:
                     messages = await hub.take(slow)
                     assert sum(len(message.text) for message in messages) < 1.2 * MOST_CHARACTERS

@@ -7,14 +7,13 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 
 import httpx
 import psutil
 import pytest
 
 from tests.support.dashboard import free_port
-from tests.support.lab import wait_for
+from tests.support.waiting import WAIT_SECONDS, wait_for
 
 TRACKS = 60
 
@@ -51,38 +50,36 @@ def processes_in(folder):
     return [process for process in found if process.pid != os.getpid()]
 
 
-def wait_until_none(folder, seconds=20):
-    deadline = time.monotonic() + seconds
-    while processes_in(folder) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return processes_in(folder)
+def wait_until_none(folder):
+    wait_for(lambda: not processes_in(folder), what="no process in the folder")
 
 
-def wait_for_worker(folder, seconds=60):
+def wait_for_worker(folder):
     """Return the worker's parent process as soon as there is one, whatever it is at."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+
+    def worker():
         for process in processes_in(folder):
             with contextlib.suppress(psutil.NoSuchProcess):
                 if process.cmdline()[-1:] == ["worker"]:
                     return process
-        time.sleep(0.02)
-    raise AssertionError(f"no worker within {seconds} s")
+        return None
+
+    return wait_for(worker, what="a worker")
 
 
 @pytest.mark.slow
 def test_demo_ends_with_the_summary_and_the_second_run_finds_nothing_new(tmp_path):
     first = start(tmp_path)
-    output, _ = first.communicate(timeout=120)
+    output, _ = first.communicate(timeout=WAIT_SECONDS)
     assert first.returncode == 0, output
     assert "most like" in output
     assert "completed" in output
     second = start(tmp_path, "--json")
-    output, _ = second.communicate(timeout=60)
+    output, _ = second.communicate(timeout=WAIT_SECONDS)
     assert second.returncode == 0, output
     final = json.loads(output.splitlines()[-1])
     assert (final["stored"], final["unchanged"], final["status"]) == (0, TRACKS, "completed")
-    assert wait_until_none(tmp_path) == []
+    wait_until_none(tmp_path)
 
 
 def test_the_demo_waits_for_the_task_that_asks_for_the_vectors(library, worker):
@@ -102,13 +99,13 @@ def test_the_demo_waits_for_the_task_that_asks_for_the_vectors(library, worker):
     waiting.start()
     assert not ended.wait(5 * demo.POLL_SECONDS)
     redis_client().hdel(UNACKED_KEY, "tag")
-    assert ended.wait(20)
+    assert ended.wait(WAIT_SECONDS)
     waiting.join()
 
 
 @pytest.mark.slow
 def test_page_of_the_demo_scans_the_demo_again(tmp_path):
-    start(tmp_path).communicate(timeout=120)
+    start(tmp_path).communicate(timeout=WAIT_SECONDS)
     address = f"127.0.0.1:{free_port()}"
     folder = ".run/sample"
     page = start_command(tmp_path, "--embedded", folder, "dashboard", "--listen", address)
@@ -119,7 +116,7 @@ def test_page_of_the_demo_scans_the_demo_again(tmp_path):
             f"http://{address}/api/scans",
             headers={"Authorization": f"Bearer {token}"},
             trust_env=False,
-            timeout=60,
+            timeout=WAIT_SECONDS,
         )
         assert answer.status_code == 202, answer.text
 
@@ -132,8 +129,8 @@ def test_page_of_the_demo_scans_the_demo_again(tmp_path):
         assert scan["root"] == str(tmp_path / folder / "music")
     finally:
         page.send_signal(signal.SIGTERM)
-        page.communicate(timeout=60)
-    assert wait_until_none(tmp_path) == []
+        page.communicate(timeout=WAIT_SECONDS)
+    wait_until_none(tmp_path)
 
 
 def answers(address):
@@ -150,28 +147,28 @@ def test_interrupted_demo_leaves_no_process_and_goes_on_next_time(tmp_path, how)
     demo = start(tmp_path, "--tracks", "1000")
     wait_for_worker(tmp_path)
     demo.send_signal(how)
-    demo.communicate(timeout=60)
+    demo.communicate(timeout=WAIT_SECONDS)
     assert demo.returncode != 0
-    assert wait_until_none(tmp_path) == []
+    wait_until_none(tmp_path)
     again = start(tmp_path, "--tracks", "1000")
-    output, _ = again.communicate(timeout=120)
+    output, _ = again.communicate(timeout=WAIT_SECONDS)
     assert again.returncode == 0, output
 
 
 def test_folder_that_does_not_exist_is_a_sentence(tmp_path):
     demo = start(tmp_path, "--music", str(tmp_path / "nowhere"))
-    output, _ = demo.communicate(timeout=60)
+    output, _ = demo.communicate(timeout=WAIT_SECONDS)
     assert demo.returncode == 2
     assert "nowhere is not a folder" in output
     assert "Traceback" not in output
-    assert wait_until_none(tmp_path) == []
+    wait_until_none(tmp_path)
 
 
 @pytest.mark.slow
 def test_dead_worker_ends_the_demo_with_the_place_of_its_log(tmp_path):
     demo = start(tmp_path, "--json", "--tracks", "3000")
     os.killpg(wait_for_worker(tmp_path).pid, signal.SIGKILL)
-    output, _ = demo.communicate(timeout=60)
+    output, _ = demo.communicate(timeout=WAIT_SECONDS)
     assert demo.returncode == 1
     assert "worker.log" in output
-    assert wait_until_none(tmp_path) == []
+    wait_until_none(tmp_path)

@@ -162,7 +162,7 @@ def small_cover_store(servers):
 def test_full_cover_store(library, small_batches, sample, undisturbed, small_cover_store):
     small_cover_store.fill()
     scan_id = start_scan(sample)
-    time.sleep(4)
+    library.wait_for(library.tried_again, what="a task that waits")
     assert scans.get(scan_id).active  # it waits
     small_cover_store.drop()
     check(scan_id, undisturbed, 120)
@@ -174,6 +174,6 @@ def test_cover_store_that_is_full_for_a_while(
     scan_id = start_scan(sample)
     wait_for_stored(scan_id, 0.3)
     small_cover_store.fill()
-    time.sleep(4)
+    library.wait_for(library.tried_again, what="a task that waits")
     small_cover_store.drop()
     check(scan_id, undisturbed, 120)

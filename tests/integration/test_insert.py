@@ -25,6 +25,7 @@ from backend_worker.storage.walks import WalkCounts
 from backend_worker.tasks.extract import read_files
 from backend_worker.tasks.vector import calculate
 from tests.support import lab
+from tests.support.waiting import WAIT_SECONDS
 
 TRACKS = 240
 
@@ -258,9 +259,9 @@ def test_processes_that_insert_overlapping_batches_do_not_deadlock(library, samp
     ]
     for process in processes:
         process.start()
-    assert [outcomes.get(timeout=60) for _ in processes] == ["done"] * 3
+    assert [outcomes.get(timeout=WAIT_SECONDS) for _ in processes] == ["done"] * 3
     for process in processes:
-        process.join(30)
+        process.join(WAIT_SECONDS)
     assert snapshot() == expected
 
 

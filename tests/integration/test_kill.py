@@ -33,8 +33,7 @@ from tests.support.disturbance import (
     wait_for_stored,
     wait_for_walk,
 )
-
-STOP_SECONDS = 20
+from tests.support.waiting import WAIT_SECONDS
 
 pytestmark = pytest.mark.slow
 
@@ -85,7 +84,7 @@ def kill_parent(worker, servers):
 def stop(worker, servers):
     """As systemd does."""
     worker.send_signal(signal.SIGTERM)
-    worker.wait(STOP_SECONDS)
+    worker.wait(WAIT_SECONDS)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from backend_worker.storage import scans
 from tests.support.disturbance import children, kill
 from tests.support.nap_worker import OUR_APP, Naps, nap_worker, restart
 from tests.support.service_manager import service_manager
+from tests.support.waiting import WAIT_SECONDS, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -35,20 +36,6 @@ CUT_OFF_COPY = re.compile(
 
 
 @pytest.fixture
-def log(servers):
-    """Return what the worker has written since the test began."""
-    file = servers.folder / "worker.log"
-    before = file.stat().st_size if file.exists() else 0
-
-    def log():
-        with file.open(encoding="utf-8", errors="replace") as text:
-            text.seek(before)
-            return text.read()
-
-    return log
-
-
-@pytest.fixture
 def music(tmp_path):
     make_library(str(tmp_path / "music"), tracks=TRACKS)
     return str(tmp_path / "music")
@@ -57,7 +44,6 @@ def music(tmp_path):
 def ended(scan_id):
     """Wait for the end of a scan, while PostgreSQL may be away."""
     from backend_worker.storage.connection import RETRYABLE, DatabaseAwayError
-    from tests.support.lab import wait_for
 
     def has_ended():
         try:
@@ -69,7 +55,7 @@ def ended(scan_id):
 
 
 def test_what_is_to_be_expected_is_one_line_and_a_scan_one_for_each_phase(
-    library, servers, music, log, tmp_path
+    library, servers, music, worker_log, tmp_path
 ):
     with (
         service_manager(tmp_path) as manager,
@@ -79,19 +65,19 @@ def test_what_is_to_be_expected_is_one_line_and_a_scan_one_for_each_phase(
         scan_id = start_scan(music)
         library.wait_for(lambda: scans.get(scan_id).stored >= 50)
         kill(*children(worker))  # some of them at work
-        library.wait_for(lambda: "exited prematurely" in log(), seconds=20, what="its line")
+        library.wait_for(lambda: "exited prematurely" in worker_log(), what="its line")
         restart(servers.redis, away=1.5)
         library.wait_for(library.worker_is_ready)
         restart(servers.postgres, away=1.5)
         redis_client().lpush("maintenance", _not_decodable())
         ended(scan_id)
         library.settle()
-        manager.wait_for_status("idle", seconds=60)
+        manager.wait_for_status("idle")
 
         statuses = manager.statuses()
         assert any(re.search(r"queued · \d+ files/s · scan", status) for status in statuses)
         assert any(status.startswith("waiting for Redis") for status in statuses)
-        text = log()
+        text = worker_log()
     lines = [line for line in CUT_OFF_COPY.sub("", text).splitlines() if line]
     assert "Traceback" not in text, text
     assert re.search(rf"<6>.*scan {scan_id} of .*/music started", text)  # again, if it was killed
@@ -135,7 +121,7 @@ def test_no_password_is_ever_written(tmp_path):
         servers.stop()
         worker.wait_for_log("Redis is not available")
         worker.process.send_signal(signal.SIGQUIT)
-        worker.process.wait(30)
+        worker.process.wait(WAIT_SECONDS)
         text = worker.log()
     assert "***@" in text
     assert password not in text

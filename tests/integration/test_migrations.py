@@ -10,6 +10,7 @@ from backend_worker.config import get_config
 from backend_worker.storage import migrations
 from backend_worker.storage.connection import connect
 from backend_worker.storage.migrations import Migration, MigrationError, migrate, pending
+from tests.support.waiting import WAIT_SECONDS
 
 NAME = "migrations"
 
@@ -85,7 +86,7 @@ def test_two_at_once_apply_each_migration_once(database):
 
     def run():
         own = connect(dbname=database)
-        barrier.wait(10)
+        barrier.wait(WAIT_SECONDS)
         try:
             results.append(migrate(own))
         except Exception as error:
@@ -96,7 +97,7 @@ def test_two_at_once_apply_each_migration_once(database):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(WAIT_SECONDS)
     assert sorted(results, key=len) == [[], [], [], migrations.available()]
 
 

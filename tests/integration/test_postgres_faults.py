@@ -1,10 +1,9 @@
 """PostgreSQL cancels, cuts off, deadlocks, restarts, has no room: the scan ends the same."""
 
-import time
-
 import pytest
 
 from backend_worker.cli.scan import start_scan
+from backend_worker.storage import scans
 from backend_worker.storage.connection import (
     close_process_connection,
     connect,
@@ -16,24 +15,26 @@ from tests.support.disturbance import check, wait_for_stored
 
 pytestmark = pytest.mark.slow
 
-TROUBLE_SECONDS = 4
-BETWEEN_SECONDS = 0.1
+ENDED = 20
 
 
 @pytest.mark.parametrize("what", ["pg_cancel_backend", "pg_terminate_backend"])
 def test_queries_that_are_ended(library, servers, small_batches, sample, undisturbed, what):
-    ended = 0
     scan_id = start_scan(sample)
     wait_for_stored(scan_id, 0.1)
-    deadline = time.monotonic() + TROUBLE_SECONDS
-    while time.monotonic() < deadline:
+    ended = 0
+
+    def enough():
+        nonlocal ended
         [(number,)] = library.rows(
             f"SELECT count({what}(pid)) FROM pg_stat_activity"
             " WHERE application_name = 'backend-worker' AND pid <> pg_backend_pid()"
             "   AND state <> 'idle'"
         )
         ended += number
-        time.sleep(BETWEEN_SECONDS)
+        return ended >= ENDED or not scans.get(scan_id).active
+
+    library.wait_for(enough, what=f"{ENDED} queries that were ended")
     assert ended
     check(scan_id, undisturbed)
     assert small_batches.poll() is None
@@ -101,7 +102,7 @@ def test_deadlock_of_which_an_insert_is_the_victim(
         # what the insert holds, which by itself waits for us
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", (INSERT_LOCK,))
         other.rollback()
-        assert deadlocks(observer) > 0
+        library.wait_for(lambda: deadlocks(observer), what="a deadlock in the statistics")
         check(scan_id, undisturbed)
     finally:
         other.close()
@@ -113,15 +114,9 @@ def waits_for_table(cursor):
 
 
 def deadlocks(cursor):
-    cursor.execute("SELECT pg_stat_clear_snapshot()")
-    deadline = time.monotonic() + 5  # statistics arrive a little later
-    while time.monotonic() < deadline:
-        cursor.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
-        [(number,)] = cursor.fetchall()
-        if number:
-            return number
-        time.sleep(0.1)
-    return 0
+    cursor.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+    [(number,)] = cursor.fetchall()
+    return number
 
 
 def stopped(servers):
@@ -155,12 +150,12 @@ def small_disk(servers):
         servers.postgres.start()
 
 
-def test_full_disk(small_disk, library, servers, small_batches, sample, undisturbed):
+def test_full_disk(small_disk, library, servers, small_batches, sample, undisturbed, worker_log):
     """Where there is no room for its log either, PostgreSQL ends, and is started again."""
     scan_id = start_scan(sample)
     wait_for_stored(scan_id, 0.3)
     small_disk.fill()
-    time.sleep(TROUBLE_SECONDS)
+    library.wait_for(library.tried_again, what="a task that waits")
     small_disk.drop()
     if servers.postgres.process.poll() is not None:
         servers.postgres.start()

@@ -2,7 +2,6 @@
 
 import shutil
 import signal
-import time
 
 import pytest
 import redis.exceptions
@@ -19,7 +18,13 @@ from tests.support.disturbance import check, started, wait_for_stored
 
 pytestmark = pytest.mark.slow
 
-SOON = 20
+# Enough that tasks of all queues have met it.
+REFUSALS = 5
+
+
+def refused(error):
+    """Return how often Redis has refused something since it was started."""
+    return redis_client().info("errorstats").get(f"errorstat_{error}", {}).get("count", 0)
 
 
 def restart_empty(redis):
@@ -49,8 +54,9 @@ def test_redis_that_is_emptied_unnoticed(library, servers, small_batches, sample
 def test_redis_whose_memory_is_full(library, servers, small_batches, sample, undisturbed):
     scan_id = start_scan(sample)
     wait_for_stored(scan_id, 0.3)
+    before = refused("OOM")
     redis_client().config_set("maxmemory", 1)
-    time.sleep(3)
+    library.wait_for(lambda: refused("OOM") >= before + REFUSALS, what="refusals")
     redis_client().config_set("maxmemory", 0)
     check(scan_id, undisturbed, 120)
     assert small_batches.poll() is None
@@ -100,32 +106,27 @@ def test_what_redis_refuses_is_tried_again(refusing_redis):
     assert isinstance(caught.value, TRANSIENT)
 
 
-def refuses():
-    return redis_client().info("persistence")["aof_last_write_status"] != "ok"
-
-
 def test_redis_whose_disk_is_full(small_disk, library, servers, small_batches, sample, undisturbed):
     scan_id = start_scan(sample)
     wait_for_stored(scan_id, 0.3)
     small_disk.fill()
-    library.wait_for(refuses, what="a Redis that cannot write")
-    time.sleep(3)
+    library.wait_for(lambda: refused("MISCONF") >= REFUSALS, what="refusals")
     small_disk.drop()
     check(scan_id, undisturbed, 120)
     assert small_batches.poll() is None
 
 
 def test_stop_while_redis_is_away_takes_seconds_and_loses_nothing(
-    library, servers, sample, undisturbed
+    library, servers, sample, undisturbed, worker_log
 ):
     with started(servers) as worker:
         scan_id = start_scan(sample)
         wait_for_stored(scan_id, 0.3)
         servers.redis.stop()
         try:
-            time.sleep(1)
+            library.wait_for(lambda: "Redis is not available" in worker_log(), what="its line")
             worker.send_signal(signal.SIGTERM)
-            worker.wait(SOON)
+            worker.wait(lab.WAIT_SECONDS)
         finally:
             servers.redis.start()
     with started(servers):

@@ -13,6 +13,7 @@ from backend_worker.tasks.remote import SharedService
 from tests.support.collection import collection, cover, lookups
 from tests.support.cover_archive import Answer
 from tests.support.pictures import picture, png_of
+from tests.support.waiting import WAIT_SECONDS
 
 RELEASE = "11111111-0000-4000-8000-{:012d}".format
 GROUP = "22222222-0000-4000-8000-000000000001"
@@ -38,15 +39,14 @@ def test_what_the_archive_lacks_is_not_asked_for_again(shelf):
     assert seconds == pytest.approx(30 * 86400, abs=60)
 
 
-def test_archive_that_is_away_is_left_alone_and_asked_when_the_pause_is_over(shelf):
-    shelf.configure(OFFLINE_PAUSE_SECONDS=1)
+def test_archive_that_is_away_is_left_alone_and_asked_when_the_pause_is_over(shelf, library):
     first, second = (shelf.add("A", f"Title {n}", mbid=RELEASE(n)) for n in (1, 2))
     shelf.archive.answers[f"release/{RELEASE(1)}"] = Answer(500)
     process_album_covers([first, second])
     process_album_covers([second])
     assert len(shelf.archive.paths) == 1
     assert artwork.albums_without_cover(10) == []
-    time.sleep(1.05)
+    forget_times(library)
     assert artwork.albums_without_cover(10) == [first, second]
     shelf.archive.answers.clear()
     for number in (1, 2):
@@ -128,9 +128,9 @@ def test_processes_share_the_rate(shelf):
     processes = [spawn.Process(target=_take_turns, args=(4, times)) for _ in range(3)]
     for process in processes:
         process.start()
-    taken = sorted(times.get(timeout=30) for _ in range(12))
+    taken = sorted(times.get(timeout=WAIT_SECONDS) for _ in range(12))
     for process in processes:
-        process.join(30)
+        process.join(WAIT_SECONDS)
     # each alone would take 0.3 s
     assert taken[-1] - taken[0] > 11 * 0.1 - 0.05
 

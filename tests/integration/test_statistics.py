@@ -6,6 +6,7 @@ import pytest
 
 from backend_worker.storage import statistics
 from backend_worker.storage.connection import close_process_connection, transaction
+from tests.support.waiting import WAIT_SECONDS
 
 MANY = 5000  # some 100 pages
 
@@ -60,5 +61,5 @@ def test_nobody_waits_for_another_that_is_at_it(tracks):
 
         thread = threading.Thread(target=other)
         thread.start()
-        thread.join(30)
+        thread.join(WAIT_SECONDS)
     assert found == [False]

@@ -6,9 +6,9 @@ import time
 import pytest
 
 from backend_worker.embedded import EmbeddedServers
-from tests.support.lab import wait_for
 from tests.support.nap_worker import OUR_APP, Naps, nap_worker
 from tests.support.service_manager import WATCHDOG_SECONDS, service_manager
+from tests.support.waiting import WAIT_SECONDS, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -36,7 +36,7 @@ def manager(tmp_path):
 
 
 def consumes(naps):
-    naps.wait_for("end", naps.send(1, seconds=0), seconds=20)
+    naps.wait_for("end", naps.send(1, seconds=0))
 
 
 def test_start_without_redis_then_stop(servers, naps, redis_server, manager):
@@ -55,9 +55,9 @@ def test_start_without_redis_then_stop(servers, naps, redis_server, manager):
         naps.wait_for("start", [task])
         manager.forget()
         worker.process.send_signal(signal.SIGQUIT)  # as which systemd's SIGTERM is taken
-        stopping = manager.wait_for(STOPPING="1", seconds=2)
+        stopping = manager.wait_for(STOPPING="1")
         assert int(stopping["EXTEND_TIMEOUT_USEC"]) > 10_000_000
-        worker.process.wait(30)
+        worker.process.wait(WAIT_SECONDS)
         assert len(manager.have(STOPPING="1")) == 1
         assert naps.waiting() == 1
         assert "Traceback" not in worker.log()

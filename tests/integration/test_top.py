@@ -14,6 +14,7 @@ import pytest
 from backend_worker.library.sample import make_library
 from backend_worker.progress import events
 from tests.support import lab
+from tests.support.waiting import WAIT_SECONDS
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def top(*arguments, **options):
         [sys.executable, "-m", "backend_worker", "top", *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=WAIT_SECONDS,
         check=False,
         env=os.environ | {"COLUMNS": "100"} | options.pop("env", {}),
         **options,
@@ -86,7 +87,7 @@ def test_it_is_live_on_a_terminal_until_ctrl_c(scanned, tmp_path):
         read_until(parent, f"scan {scan.id}".encode())
         process.send_signal(signal.SIGINT)
         read_until(parent, b"\x1b[?1049l")  # the screen that was there before comes back
-        assert process.wait(20) == 0
+        assert process.wait(WAIT_SECONDS) == 0
     finally:
         process.kill()
         process.wait()
@@ -95,7 +96,7 @@ def test_it_is_live_on_a_terminal_until_ctrl_c(scanned, tmp_path):
     lab.settle()
 
 
-def read_until(terminal, words, seconds=30):
+def read_until(terminal, words, seconds=WAIT_SECONDS):
     shown = b""
     deadline = time.monotonic() + seconds
     while words not in shown:

@@ -8,6 +8,7 @@ import pytest
 
 from backend_worker.celery_app import app
 from backend_worker.progress.connection import redis_client
+from tests.support.waiting import WAIT_SECONDS
 
 QUEUE = "extract"
 
@@ -99,14 +100,14 @@ def log(servers):
 
 def answers():
     """Send a task through the queue and wait until it comes back."""
-    app.send_task("maintenance.canary", queue=QUEUE, ignore_result=False).get(timeout=20)
+    app.send_task("maintenance.canary", queue=QUEUE, ignore_result=False).get(timeout=WAIT_SECONDS)
 
 
 @pytest.mark.parametrize("message", MESSAGES.values(), ids=MESSAGES.keys())
 def test_unreadable_message_is_dropped(library, worker, log, message):
     redis_client().lpush(QUEUE, message)
     answers()
-    library.settle(5)
+    library.settle()
     assert worker.poll() is None
     [line] = log()
     assert "ERROR" in line
@@ -118,9 +119,9 @@ def test_task_with_wrong_arguments_fails_in_one_line(library, worker, log, task)
     name, args, kwargs = task
     result = app.send_task(name, args, kwargs, ignore_result=False)
     with pytest.raises(Exception, match=r".") as caught:
-        result.get(timeout=20)
+        result.get(timeout=WAIT_SECONDS)
     assert not isinstance(caught.value, TimeoutError)
-    library.settle(5)
+    library.settle()
     assert worker.poll() is None
     [line] = log()
     assert "ERROR" in line

@@ -4,10 +4,11 @@ import time
 
 import pytest
 
-from backend_worker.cli.workers import ANSWER_SECONDS, running_workers, worker_answers
+from backend_worker.cli import workers
+from backend_worker.cli.workers import running_workers, worker_answers
 from backend_worker.progress.connection import redis_client
-from tests.support.lab import wait_for
 from tests.support.nap_worker import OUR_APP, Naps, nap_worker
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -16,18 +17,23 @@ def names():
     return [worker["name"].partition("@")[0] for worker in running_workers()]
 
 
-def test_all_answer_and_nobody_waits_for_more(servers, tmp_path):
+# Where a worker is missing all of it is waited for; on a busy machine an answer takes its time.
+PATIENCE_SECONDS = 15
+
+
+def test_all_answer_and_nobody_waits_for_more(servers, tmp_path, monkeypatch):
+    monkeypatch.setattr(workers, "ANSWER_SECONDS", PATIENCE_SECONDS)
     naps = Naps(servers.redis, tmp_path)
     naps.redis.flushall()
     with nap_worker(naps, app=OUR_APP, node="first"):
         before = time.monotonic()
         assert names() == ["first"]
-        assert time.monotonic() - before < ANSWER_SECONDS
+        assert time.monotonic() - before < PATIENCE_SECONDS
 
         with nap_worker(naps, app=OUR_APP, node="second") as second:
             before = time.monotonic()
             assert names() == ["first", "second"]
-            assert time.monotonic() - before < ANSWER_SECONDS
+            assert time.monotonic() - before < PATIENCE_SECONDS
             second.kill()
             assert names() == ["first"]
 

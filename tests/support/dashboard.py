@@ -11,10 +11,9 @@ import subprocess
 import sys
 import time
 
-from tests.support import lab
+from tests.support.waiting import WAIT_SECONDS, wait_for
 
 TOKEN = "a-token-for-tests-0123456789"
-STOP_SECONDS = 10
 
 
 class Dashboard:
@@ -56,7 +55,7 @@ class Dashboard:
                 stdout=log,
                 stderr=log,
             )
-        lab.wait_for(self.answers, 30, f"a dashboard ({self.log.read_text()})")
+        wait_for(self.answers, WAIT_SECONDS, f"a dashboard ({self.log.read_text()})")
 
     def stop(self, number=signal.SIGTERM):
         """Stop it and return its exit code."""
@@ -65,7 +64,7 @@ class Dashboard:
         if self.process.poll() is None:
             self.process.send_signal(number)
         try:
-            return self.process.wait(STOP_SECONDS)
+            return self.process.wait(WAIT_SECONDS)
         finally:
             if self.process.poll() is None:
                 self.process.kill()
@@ -91,7 +90,7 @@ class Dashboard:
 
     def request(self, method, path, body=None, **headers):
         """Send one request on a connection of its own."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=WAIT_SECONDS)
         if body is not None and not isinstance(body, bytes):
             body = json.dumps(body).encode()
         names = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -150,7 +149,7 @@ class Listener:
         self.socket = socket.socket()
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        self.socket.settimeout(30)
+        self.socket.settimeout(WAIT_SECONDS)
         self.socket.connect(("127.0.0.1", port))
         # HTTP/1.0: what comes is the stream itself, not in chunks
         lines = [f"GET /api/events{query} HTTP/1.0", f"Host: localhost:{port}"]
@@ -181,7 +180,7 @@ class Listener:
         data = json.loads(fields["data"]) if "data" in fields else None
         return fields.get("event"), data, text
 
-    def events(self, kinds, count, seconds=30):
+    def events(self, kinds, count, seconds=WAIT_SECONDS):
         """Return the data of so many events of these kinds; others are passed over."""
         found = []
         deadline = time.monotonic() + seconds

@@ -46,6 +46,20 @@ def small_batches(servers, shared_worker, request):
     return shared_worker.get(request.module, servers, disturbance.started)
 
 
+@pytest.fixture
+def worker_log(servers):
+    """Returns what the worker has written since the test began."""
+    file = servers.folder / "worker.log"
+    before = file.stat().st_size if file.exists() else 0
+
+    def written():
+        with file.open(encoding="utf-8", errors="replace") as text:
+            text.seek(before)
+            return text.read()
+
+    return written
+
+
 @pytest.fixture(scope="session")
 def made_once(tmp_path_factory):
     """Returns a path that the first of several processes of the suite has made."""

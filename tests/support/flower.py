@@ -7,10 +7,8 @@ import sys
 import urllib.error
 import urllib.request
 
-from tests.support import lab
 from tests.support.dashboard import free_port
-
-STOP_SECONDS = 10
+from tests.support.waiting import WAIT_SECONDS, wait_for
 
 
 @contextlib.contextmanager
@@ -39,8 +37,8 @@ def running_flower(folder, **environment):
         return False
 
     try:
-        lab.wait_for(answers, what="Flower")
+        wait_for(answers, what="Flower")
         yield url
     finally:
         process.kill()  # as its unit does: it waits for the worker otherwise
-        process.wait(STOP_SECONDS)
+        process.wait(WAIT_SECONDS)

@@ -1,8 +1,8 @@
 """A library, a worker and its servers, as a test needs them."""
 
 import contextlib
+import json
 import os
-import time
 
 import kombu.exceptions
 import psycopg2.errors
@@ -15,9 +15,8 @@ from backend_worker.progress.connection import redis_client
 from backend_worker.storage import scans
 from backend_worker.storage.connection import transaction
 from backend_worker.tasks import broker
+from tests.support.waiting import WAIT_SECONDS, wait_for
 
-# Of a machine that is busy with other things; who waits in vain is not in a hurry.
-WAIT_SECONDS = 180
 _TABLES = "scan, mount_point, file, artist, album, picture, remote_lookup, scan_batch, search_word"
 
 
@@ -61,17 +60,6 @@ def worker_is_ready():
         return False  # Redis is being restarted
 
 
-def wait_for(condition, seconds=WAIT_SECONDS, what="condition"):
-    """Wait until a function returns something true, and return it."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.05)
-    raise AssertionError(f"{what} not reached within {seconds} s")
-
-
 def scan(path, seconds=WAIT_SECONDS):
     """Scan a folder with the running worker and return the final figures."""
     return ended(start_scan(str(path)), seconds)
@@ -90,6 +78,12 @@ def ended(scan_id, seconds=WAIT_SECONDS):
 def settle(seconds=WAIT_SECONDS):
     """Wait until the worker has nothing left to do."""
     wait_for(broker.at_rest, seconds, "a worker at rest")
+
+
+def tried_again():
+    """Return how many of the tasks that workers have taken failed before and are tried again."""
+    messages = [json.loads(value)[0] for value in redis_client().hvals(broker.UNACKED_KEY)]
+    return sum(message["headers"]["retries"] > 0 for message in messages)
 
 
 def rows(query, *parameters):

@@ -19,8 +19,8 @@ from backend_worker.config import from_environment
 from backend_worker.embedded import end_with_parent
 from backend_worker.tasks.broker import UNACKED_KEY
 from backend_worker.worker.command import worker_arguments
-from tests.support.lab import wait_for
 from tests.support.naps import JOURNAL_VARIABLE, NAP
+from tests.support.waiting import WAIT_SECONDS, wait_for
 
 ROOT = Path(__file__).parents[2]
 TINY_APP = "tests.support.tiny_app"
@@ -69,7 +69,7 @@ class Naps:
         """Return how often each nap started, or ended."""
         return Counter(task for what, task in self.events() if what == event)
 
-    def wait_for(self, event, tasks, seconds=30):
+    def wait_for(self, event, tasks, seconds=WAIT_SECONDS):
         """Wait until each of these naps has started, or ended, at least once."""
         done = set(tasks).issubset
         wait_for(lambda: done(self.times(event)), seconds, f"{event} of {len(tasks)} naps")
@@ -91,7 +91,7 @@ class Naps:
         """Return how many messages wait in the queue of the naps."""
         return self.redis.llen(QUEUE)
 
-    def wait_until_empty(self, seconds=30):
+    def wait_until_empty(self, seconds=WAIT_SECONDS):
         """Wait until no message waits or is taken."""
         wait_for(lambda: not self.waiting() and not self.taken(), seconds, "an empty Redis")
 
@@ -107,7 +107,7 @@ class NapWorker:
         """Return all that it has written."""
         return self._log.read_text(errors="replace")
 
-    def wait_for_log(self, text, times=1, seconds=30):
+    def wait_for_log(self, text, times=1, seconds=WAIT_SECONDS):
         """Wait until a text stands in the log so many times."""
 
         def found():

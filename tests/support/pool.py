@@ -8,6 +8,7 @@ from kombu.asynchronous.semaphore import LaxBoundedSemaphore
 
 from backend_worker.worker.children import idle_children
 from backend_worker.worker.pool import SteadyPool
+from tests.support.waiting import WAIT_SECONDS
 
 
 def work(journal, seconds):
@@ -35,7 +36,7 @@ class Pool:
         """Run the event loop until something is so."""
         # as the autoscaler does; and the loop wakes up
         timer = self.hub.call_repeatedly(0.05, self.pool.maintain_pool)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + WAIT_SECONDS
         while not condition():
             assert time.monotonic() < deadline, what
             self.hub.run_once()

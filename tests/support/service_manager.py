@@ -5,7 +5,7 @@ import socket
 import time
 from contextlib import contextmanager
 
-from tests.support.lab import wait_for
+from tests.support.waiting import WAIT_SECONDS, wait_for
 
 WATCHDOG_SECONDS = 4
 
@@ -78,11 +78,11 @@ class ServiceManager:
         """Return the status lines, oldest first."""
         return [fields["STATUS"] for fields in self.have(STATUS=None)]
 
-    def wait_for(self, seconds=30, **wanted):
+    def wait_for(self, seconds=WAIT_SECONDS, **wanted):
         """Wait for a message with these fields and return it."""
         return wait_for(lambda: self.have(**wanted), seconds, f"notification {wanted}")[0]
 
-    def wait_for_status(self, text, seconds=30):
+    def wait_for_status(self, text, seconds=WAIT_SECONDS):
         """Wait for a status line that contains a text, and return it."""
 
         def found():

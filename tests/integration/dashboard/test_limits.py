@@ -8,6 +8,7 @@ import pytest
 
 from backend_worker.dashboard.limits import MOST_BODY_BYTES, MOST_DISCARDED_BYTES
 from tests.support.dashboard import TOKEN, Answer
+from tests.support.waiting import WAIT_SECONDS
 
 
 @pytest.mark.parametrize("size", [MOST_BODY_BYTES + 1, MOST_DISCARDED_BYTES])
@@ -15,7 +16,7 @@ from tests.support.dashboard import TOKEN, Answer
 def test_a_body_that_is_too_large_is_refused_with_a_sentence(dashboard, size, chunked):
     body = b"x" * size
     for method, path in (("POST", "/api/scans"), ("GET", "/"), ("PUT", "/nothing")):
-        connection = http.client.HTTPConnection("127.0.0.1", dashboard.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", dashboard.port, timeout=WAIT_SECONDS)
         connection.request(method, path, iter([body]) if chunked else body, encode_chunked=chunked,
                            headers={"Transfer-Encoding": "chunked"} if chunked else {})  # fmt: skip
         answer = Answer(reply := connection.getresponse(), reply.read())
@@ -32,7 +33,7 @@ def test_a_body_that_is_too_large_is_refused_with_a_sentence(dashboard, size, ch
 
 def test_a_body_of_many_megabytes_is_refused_before_it_is_sent(dashboard):
     head = f"POST /api/scans HTTP/1.1\r\nHost: localhost\r\nContent-Length: {10**9}\r\n"
-    with socket.create_connection(("127.0.0.1", dashboard.port), timeout=30) as client:
+    with socket.create_connection(("127.0.0.1", dashboard.port), timeout=WAIT_SECONDS) as client:
         client.sendall(f"{head}Expect: 100-continue\r\n\r\n".encode())
         answer = b""
         while part := client.recv(10_000):  # until the server closes
@@ -45,7 +46,7 @@ def test_an_endless_body_is_cut_off(dashboard):
     before = dashboard.own_mib()
     chunk = b"10000\r\n" + b"x" * 65536 + b"\r\n"
     head = b"POST /api/scans HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", dashboard.port), timeout=30) as client:
+    with socket.create_connection(("127.0.0.1", dashboard.port), timeout=WAIT_SECONDS) as client:
         client.sendall(head)
         with pytest.raises(ConnectionError):
             client.sendall(chunk * 1600)

@@ -119,7 +119,7 @@ def test_redis_away_is_said_and_listeners_go_on_where_they_were(away, how):
         time.sleep(1.2)  # on the disk by now, as appendfsync everysec has it
         servers.redis.stop(how)
         # its answer is remembered for a moment
-        lab.wait_for(lambda: dashboard.get("/api/status").status == 503, 5, "a refusal")
+        lab.wait_for(lambda: dashboard.get("/api/status").status == 503, what="a refusal")
         assert "Redis is not available at" in dashboard.get("/api/status").error
         [told] = listener.events({"server.away"}, 1)
         assert told["server"] == "redis"
@@ -133,7 +133,7 @@ def test_redis_away_is_said_and_listeners_go_on_where_they_were(away, how):
             [told] = listener.events({"server.back"}, 1)
             assert told == {"server": "redis"}
             assert listener.events({"test.event"}, 1)[0]["n"] == 2
-            lab.wait_for(lambda: dashboard.get("/api/status").status == 200, 10, "status")
+            lab.wait_for(lambda: dashboard.get("/api/status").status == 200, what="status")
             publish(servers, 3)
             assert [e["n"] for e in newcomer.events({"test.event"}, 2)] == [2, 3]
 

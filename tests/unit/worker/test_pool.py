@@ -17,6 +17,7 @@ from celery.concurrency.asynpool import AsynPool, ResultHandler
 from backend_worker.config import get_config
 from backend_worker.worker.pool import RESULTS_TAKEN_SECONDS, SteadyPool, SteadyResultHandler
 from tests.support.pool import Pool
+from tests.support.waiting import WAIT_SECONDS
 
 
 def kill_at_work(pool):
@@ -90,15 +91,17 @@ def test_pool_that_stops_waits_for_no_rest_of_a_result(pipes, handler):
     os.write(pipes.writer.fileno(), struct.pack("!i", 100) + b"half of it")
     thread = threading.Thread(target=pipes.flush, args=[handler], daemon=True)
     thread.start()
-    thread.join(5)
+    thread.join(1 if handler is ResultHandler else WAIT_SECONDS)
     if handler is ResultHandler:  # Celery's own: when this fails ours is not needed any more
         assert thread.is_alive()
         pipes.writer.close()
-        thread.join(5)
+        thread.join(WAIT_SECONDS)
     else:
         assert not thread.is_alive()
         assert pipes.removed == {7}
-        assert pipes.process.wait(5) == -signal.SIGKILL, "it would wait for its result's taking"
+        assert pipes.process.wait(WAIT_SECONDS) == -signal.SIGKILL, (
+            "it would wait for its result's taking"
+        )
 
 
 def test_pool_that_stops_takes_a_large_result_that_comes_in_pieces(pipes):
@@ -107,7 +110,7 @@ def test_pool_that_stops_takes_a_large_result_that_comes_in_pieces(pipes):
     thread.start()
     while not pipes.taken and not pipes.removed:
         pipes.flush(SteadyResultHandler)
-    thread.join(5)
+    thread.join(WAIT_SECONDS)
     assert (pipes.taken, pipes.removed) == ([result], set())
     assert pipes.process.poll() is None
 
@@ -116,7 +119,7 @@ def test_pool_that_stops_ends_a_process_that_writes_no_results(pipes):
     os.write(pipes.writer.fileno(), b"\xff" * 100)
     pipes.flush(SteadyResultHandler)
     assert (pipes.taken, pipes.removed) == ([], {7})
-    assert pipes.process.wait(5) == -signal.SIGKILL
+    assert pipes.process.wait(WAIT_SECONDS) == -signal.SIGKILL
 
 
 def test_pool_stops_soon_though_a_result_was_lost(pool):
@@ -124,7 +127,7 @@ def test_pool_stops_soon_though_a_result_was_lost(pool):
     job = pool.send(seconds=0.5)
     pool.run_until(job.accepted, "a job that was taken")
     readers = [process.outq._reader for process in pool.pool._pool]
-    ready, _, _ = select.select(readers, [], [], 10)
+    ready, _, _ = select.select(readers, [], [], WAIT_SECONDS)
     os.read(ready[0].fileno(), 1 << 16)
     pool.pool._cache.clear()
     started = time.monotonic()
