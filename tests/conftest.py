@@ -2,6 +2,8 @@
 
 import gc
 import os
+import random
+import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -25,6 +27,11 @@ os.environ["BACKEND_WORKER_SYSTEM_ROOT"] = str(_FOLDER / "no-board")
 # No test is timed: how long one takes says more of the machine than of us.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
+
+
+def pytest_addoption(parser):
+    """Let a random run be repeated; Hypothesis has ``--hypothesis-seed`` of its own."""
+    parser.addoption("--seed", type=int, help="of random moments and changes (random)")
 
 
 def pytest_xdist_auto_num_workers():
@@ -71,6 +78,16 @@ def servers():
         SHARED.stop()
         close_process_connection()
         gc.collect()  # Celery's results say goodbye to Redis when they are collected
+
+
+@pytest.fixture
+def chance(request):
+    """Random numbers; the output of a test that failed names the seed that repeats them."""
+    seed = request.config.getoption("--seed")
+    if seed is None:
+        seed = random.randrange(2**32)
+    sys.stdout.write(f"repeat with --seed={seed}\n")
+    return random.Random(seed)
 
 
 @pytest.fixture(scope="session", autouse=True)

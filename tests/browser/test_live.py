@@ -281,7 +281,7 @@ def test_refused_listener_is_told_why_and_gets_in_later(page, library, worker, d
         page.open(live=False)
         page.wait_text("#banner", "No live news: .* listen already.* Trying again")
         page.wait(lambda: page.all(".glance dd"), "the rest of the page")
-    page.wait_text("#link-text", "Live", 30)
+    page.wait_text("#link-text", "Live")
     page.wait(lambda: not page.find("#banner").is_displayed(), "no banner")
 
 

@@ -160,5 +160,5 @@ def test_full_disk(small_disk, library, servers, small_batches, sample, undistur
     if servers.postgres.process.poll() is not None:
         servers.postgres.start()
     close_process_connection()
-    check(scan_id, undisturbed, 120)
+    check(scan_id, undisturbed)
     assert small_batches.poll() is None

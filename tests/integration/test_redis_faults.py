@@ -58,7 +58,7 @@ def test_redis_whose_memory_is_full(library, servers, small_batches, sample, und
     redis_client().config_set("maxmemory", 1)
     library.wait_for(lambda: refused("OOM") >= before + REFUSALS, what="refusals")
     redis_client().config_set("maxmemory", 0)
-    check(scan_id, undisturbed, 120)
+    check(scan_id, undisturbed)
     assert small_batches.poll() is None
 
 
@@ -112,7 +112,7 @@ def test_redis_whose_disk_is_full(small_disk, library, servers, small_batches, s
     small_disk.fill()
     library.wait_for(lambda: refused("MISCONF") >= REFUSALS, what="refusals")
     small_disk.drop()
-    check(scan_id, undisturbed, 120)
+    check(scan_id, undisturbed)
     assert small_batches.poll() is None
 
 

@@ -3,6 +3,7 @@
 import signal
 import time
 
+import psutil
 import pytest
 
 from backend_worker.embedded import EmbeddedServers
@@ -37,6 +38,10 @@ def manager(tmp_path):
 
 def consumes(naps):
     naps.wait_for("end", naps.send(1, seconds=0))
+
+
+def stopped(pid):
+    return psutil.Process(pid).status() == psutil.STATUS_STOPPED
 
 
 def test_start_without_redis_then_stop(servers, naps, redis_server, manager):
@@ -83,7 +88,7 @@ def test_watchdog_is_fed_by_a_loop_that_turns_and_while_redis_is_away(
         assert not manager.have(READY=None), "it is said once in a worker's life"
 
         worker.process.send_signal(signal.SIGSTOP)  # a parent that hangs
-        time.sleep(0.2)
+        wait_for(lambda: stopped(worker.process.pid), what="a process that was stopped")
         assert manager.longest_silence(WATCHDOG_SECONDS) >= WATCHDOG_SECONDS
         worker.process.send_signal(signal.SIGCONT)
         manager.wait_for(WATCHDOG="1")

@@ -37,7 +37,8 @@ def away(tmp_path_factory):
             get_config.cache_clear()
 
 
-def publish(servers, n):
+def publish(servers, n, *, on_disk=False):
+    """Publish an event; if need be wait until it is on the disk: Redis writes every second."""
     import redis
 
     from backend_worker.config import get_config
@@ -47,6 +48,8 @@ def publish(servers, n):
             get_config().progress_stream,
             {"kind": "test.event", "time": "1.0", "details": f'{{"n": {n}}}'},
         )
+        if on_disk:
+            client.waitaof(num_local=1, num_replicas=0, timeout=0)
 
 
 def test_postgresql_away_is_said_and_passes(away):
@@ -114,9 +117,8 @@ def test_redis_away_is_said_and_listeners_go_on_where_they_were(away, how):
     with dashboard.listen() as listener:
         listener.head()
         listener.events({"hello"}, 1)
-        publish(servers, 1)
+        publish(servers, 1, on_disk=True)
         assert listener.events({"test.event"}, 1) == [{"time": 1.0, "scan": None, "n": 1}]
-        time.sleep(1.2)  # on the disk by now, as appendfsync everysec has it
         servers.redis.stop(how)
         # its answer is remembered for a moment
         lab.wait_for(lambda: dashboard.get("/api/status").status == 503, what="a refusal")
