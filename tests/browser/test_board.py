@@ -9,7 +9,7 @@ from tests.browser.conftest import Dashboard
 from tests.browser.page import Page
 from tests.support.flower import running_flower
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("scanned")]
+pytestmark = pytest.mark.usefixtures("scanned")
 
 CHART = """
 const chart = [...document.querySelectorAll('.spark')].find(
@@ -62,6 +62,7 @@ def test_thermometer_is_drawn_as_it_goes_up_and_down(page, thermometer):
     assert cool > chart(page, "Temperature")["dot"] > hot["dot"]
 
 
+@pytest.mark.slow
 def test_board_without_a_thermometer_has_no_chart_of_it(page, board, thermometer):
     zone = "sys/class/thermal/thermal_zone0/temp"
     board.write(zone, "")  # as a sensor that does not answer
@@ -78,6 +79,7 @@ def test_board_without_a_thermometer_has_no_chart_of_it(page, board, thermometer
     wait_for_value(page, "48°C")
 
 
+@pytest.mark.slow
 def test_memory_of_the_workers_processes_is_drawn(page, worker):
     page.open()
     page.wait(lambda: (chart(page, "Memory") or {}).get("points", 0) >= 2, "a line")
@@ -90,6 +92,7 @@ def test_memory_of_the_workers_processes_is_drawn(page, worker):
     assert memory["label"].startswith(f"Memory: {memory['value']}, between ")
 
 
+@pytest.mark.slow
 def test_link_to_flower_is_there_while_flower_runs(driver, page, music, worker, tmp_path):
     page.open()
     page.wait(lambda: page.all(".glance dd"), "the status")

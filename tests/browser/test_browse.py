@@ -7,7 +7,7 @@ from tests.browser.conftest import NASTY, TOKEN
 from tests.browser.page import FRENCH, PHONE
 from tests.support import lab
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("scanned")]
+pytestmark = pytest.mark.usefixtures("scanned")
 ALBUMS_OF_A_PAGE = 48
 
 
@@ -27,6 +27,7 @@ def test_library_at_a_glance(page):
     assert page.text("#failure-count") == str(totals["failed_files"])
 
 
+@pytest.mark.slow
 def test_albums_come_page_by_page_until_all_are_there(page):
     page.open("#/albums")
     assert albums() > ALBUMS_OF_A_PAGE
@@ -63,6 +64,7 @@ def test_covers_are_loaded_only_where_one_looks(page):
     page.wait(lambda: page.js(f"return {below}.naturalWidth") > 0, "the last cover")
 
 
+@pytest.mark.slow
 def test_albums_are_filtered_and_sorted(page):
     page.open("#/albums")
     page.find("#album-filter").send_keys("emile")
@@ -148,6 +150,7 @@ def test_search_finds_while_one_types_and_forgives_accents(page):
     assert page.find("#q").get_property("value") == ""
 
 
+@pytest.mark.slow
 def test_latest_question_wins_whatever_comes_back_last(page):
     page.open()
     # the answer to the first question is held back until long after the second
@@ -175,6 +178,7 @@ def test_latest_question_wins_whatever_comes_back_last(page):
     assert page.texts(".results .tracks li") == shown
 
 
+@pytest.mark.slow
 def test_nothing_found_is_said(page):
     page.open("#/search?q=zzzzqqqq")
     page.wait_text(".results", "Nothing found")
@@ -218,6 +222,7 @@ def test_failures_have_reasons_and_are_read_again_with_the_token(page):
     )
 
 
+@pytest.mark.slow
 def test_who_does_not_want_to_give_the_token_is_left_in_peace(page):
     page.expect("401")
     page.open("#/failures")
@@ -229,6 +234,7 @@ def test_who_does_not_want_to_give_the_token_is_left_in_peace(page):
     assert page.texts("#toasts p") == []
 
 
+@pytest.mark.slow
 def test_folder_that_cannot_be_scanned_is_asked_for_again(page):
     page.expect("40[01]")
     page.set_language(FRENCH)
@@ -244,6 +250,7 @@ def test_folder_that_cannot_be_scanned_is_asked_for_again(page):
     assert page.find(".start details").get_attribute("open")
 
 
+@pytest.mark.slow
 def test_what_is_not_there_is_said_and_the_page_goes_on(page):
     page.expect("404")
     page.open("#/")

@@ -206,6 +206,7 @@ def test_scan_is_stopped_from_the_page(page, large_folder, worker):
     assert page.focused(".scan *, .scan"), "the focus stays where the button was"
 
 
+@pytest.mark.slow
 def test_page_that_comes_later_sees_the_running_scan_and_what_happened(page, large_folder, worker):
     label = (
         "return document.querySelectorAll('.spark-plot')[arguments[0]].getAttribute('aria-label')"
@@ -245,6 +246,7 @@ def hide(page, *, hidden):
     )
 
 
+@pytest.mark.slow
 def test_page_in_the_background_lets_the_server_go_to_sleep(page, library, worker):
     page.open()
     hurry(page, 60_000, 300)
@@ -259,6 +261,7 @@ def test_page_in_the_background_lets_the_server_go_to_sleep(page, library, worke
     assert not page.find("#banner").is_displayed()
 
 
+@pytest.mark.slow
 def test_connection_that_died_silently_is_noticed(page, library, worker, dashboard):
     page.open()
     page.expect("Failed to load resource")
@@ -272,6 +275,7 @@ def test_connection_that_died_silently_is_noticed(page, library, worker, dashboa
     page.wait_text("#link-text", "Live")
 
 
+@pytest.mark.slow
 def test_refused_listener_is_told_why_and_gets_in_later(page, library, worker, dashboard):
     page.expect("429")
     with contextlib.ExitStack() as others:
@@ -285,6 +289,7 @@ def test_refused_listener_is_told_why_and_gets_in_later(page, library, worker, d
     page.wait(lambda: not page.find("#banner").is_displayed(), "no banner")
 
 
+@pytest.mark.slow
 def test_redis_that_is_away_is_said_and_comes_back(page, servers, library):
     page.expect("503")
     page.open()

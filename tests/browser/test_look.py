@@ -11,7 +11,7 @@ from backend_worker.progress import events
 from tests.browser.page import FRENCH, PHONE
 from tests.support import lab
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("scanned")]
+pytestmark = pytest.mark.usefixtures("scanned")
 ENOUGH_CONTRAST = 4.5  # WCAG 2.2, 1.4.3
 ENOUGH_CONTRAST_LARGE = 3.0
 SMALLEST_TARGET = 24  # WCAG 2.2, 2.5.8, in CSS pixels
@@ -90,6 +90,7 @@ def places(scanned):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_text_has_enough_contrast(page, places, scheme):
     page.set_media(scheme=scheme)
@@ -126,6 +127,7 @@ def test_dark_and_light_follow_the_system_until_one_is_chosen(page):
     page.wait(lambda: not is_dark(), "the system's choice again")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", ["en", "fr"])
 def test_phone_needs_no_scrolling_to_the_side(page, places, language):
     page.set_size(PHONE)
@@ -142,6 +144,7 @@ def test_phone_needs_no_scrolling_to_the_side(page, places, language):
         assert outside == [], place
 
 
+@pytest.mark.slow
 def test_phone_has_targets_for_fingers(page, places):
     page.set_size(PHONE)
     page.open()
@@ -174,6 +177,7 @@ def test_french_browser_sees_french_and_writes_numbers_so(page):
             assert value not in shown, key
 
 
+@pytest.mark.slow
 def test_words_of_the_server_are_marked_as_english_in_french(page):
     page.set_language(FRENCH)
     page.open()
@@ -187,6 +191,7 @@ def test_words_of_the_server_are_marked_as_english_in_french(page):
     assert page.text(".news .what [lang=en]") == "truncated: it ends too early"
 
 
+@pytest.mark.slow
 def test_language_can_be_chosen_and_is_remembered(page, places):
     page.open(places["failures"])
     button = page.find("#language")
@@ -201,6 +206,7 @@ def test_language_can_be_chosen_and_is_remembered(page, places):
     page.wait_text("#link-text", "Live")
 
 
+@pytest.mark.slow
 def test_every_view_has_landmarks_a_heading_and_names(page, places):
     page.open()
     for name, place in places.items():
@@ -265,6 +271,7 @@ def test_keyboard_reaches_everything_in_the_order_of_reading(page):
     assert page.focused("main")
 
 
+@pytest.mark.slow
 def test_new_view_gets_the_focus_and_a_title(page, places):
     page.open()
     titles = set()
@@ -277,6 +284,7 @@ def test_new_view_gets_the_focus_and_a_title(page, places):
     assert len(titles) == len(places) - 1
 
 
+@pytest.mark.slow
 def test_who_wants_no_motion_gets_none(page):
     page.set_media(motion="reduce")
     page.open()

@@ -15,8 +15,6 @@ from tests.support.nap_worker import OUR_APP, QUEUE, Naps, nap_worker
 from tests.support.naps import HEAVY_MIB, NAP_HEAVY
 from tests.support.waiting import WAIT_SECONDS, wait_for
 
-pytestmark = pytest.mark.slow
-
 DATABASE, DEPOT = 2, 3  # of Redis; nobody takes messages from the depot
 IDLE_SECONDS = 1.5
 SETTINGS = {
@@ -118,6 +116,7 @@ def test_from_one_to_four_and_back(worker, naps, depot):
     assert naps.most_at_once() == 4
 
 
+@pytest.mark.slow
 def test_changes_are_told_to_whom_it_concerns(worker, naps, depot):
     send_at_once(naps, depot, count=2, seconds=0.5)
     wait_until_down(worker)
@@ -131,6 +130,7 @@ def test_changes_are_told_to_whom_it_concerns(worker, naps, depot):
     assert told["changes"] >= 2
 
 
+@pytest.mark.slow
 def test_lines_have_the_word_and_celerys_own_are_not_there(worker, naps, depot):
     send_at_once(naps, depot, count=4, seconds=0.2)
     wait_until_down(worker)
@@ -139,6 +139,7 @@ def test_lines_have_the_word_and_celerys_own_are_not_there(worker, naps, depot):
     assert worker.log().count("does without") == 1
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_or_done_twice_while_processes_come_and_go(worker, naps):
     """Bursts come just when processes go."""
     chance = random.Random(7)
@@ -157,6 +158,7 @@ def test_nothing_is_lost_or_done_twice_while_processes_come_and_go(worker, naps)
     assert "WorkerLost" not in worker.log()
 
 
+@pytest.mark.slow
 def test_process_that_holds_much_memory_is_replaced_when_idle(worker, naps):
     before = pids(worker)
     naps.wait_for("end", naps.send(1, seconds=0.1, name=NAP_HEAVY))
@@ -169,6 +171,7 @@ def test_process_that_holds_much_memory_is_replaced_when_idle(worker, naps):
     assert worker.log().count("is replaced by a fresh one") == 1
 
 
+@pytest.mark.slow
 def test_heavy_processes_go_first(worker, naps, depot):
     first = pids(worker)
     naps.wait_for("end", naps.send(1, seconds=0, name=NAP_HEAVY))
@@ -179,6 +182,7 @@ def test_heavy_processes_go_first(worker, naps, depot):
     assert worker.log()[worker.skip :].count("is replaced by a fresh one") == 0
 
 
+@pytest.mark.slow
 def test_limits_can_be_changed_by_remote_control(worker, naps, depot):
     def autoscale(most, fewest):
         [reply] = naps.app.control.broadcast(
@@ -207,6 +211,7 @@ def test_limits_can_be_changed_by_remote_control(worker, naps, depot):
     naps.wait_for("end", tasks)
 
 
+@pytest.mark.slow
 def test_scales_as_before_after_a_reconnect(worker, naps, depot):
     connections = worker.log().count("Connected to")
     naps.redis.client_kill_filter(_type="normal", skipme=True)
@@ -263,6 +268,7 @@ def test_heat_takes_one_process_after_another(worker, naps, depot, pi):
     assert {naps.times("start")[task] for task in tasks} == {1}
 
 
+@pytest.mark.slow
 def test_work_that_comes_while_the_board_is_short_is_told_of_once(worker, naps, depot, pi):
     pi.memory(used_mib=990)
     tasks = send_at_once(naps, depot, count=10, seconds=0.3)
@@ -297,6 +303,7 @@ def test_order_of_execution_is_that_of_the_queue_table(filled):
     assert order == [*in_order, "batch"]  # a priority puts it behind all without
 
 
+@pytest.mark.slow
 def test_low_and_medium_queues_get_their_turn_while_high_ones_are_full(filled):
     counts = {"extract": 150, "scan": 20, "vector": 8, "covers": 4, "maintenance": 4}
     tasks = {name: filled.send(count, seconds=0.03, queue=name) for name, count in counts.items()}

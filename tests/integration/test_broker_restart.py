@@ -106,7 +106,6 @@ def test_our_celery_survives_what_5_7_0_does_not(naps, redis_server, count):
         assert worker.is_alive()
 
 
-@pytest.mark.slow
 def test_scan_during_which_redis_restarts_stores_the_same(library, servers, tmp_path):
     from backend_worker.cli.scan import start_scan
     from backend_worker.storage import scans
@@ -221,7 +220,6 @@ def test_task_waits_for_redis_to_send_what_follows(servers, naps, redis_server):
         naps.wait_until_empty(SOON)
 
 
-@pytest.mark.slow
 def test_tasks_of_a_killed_worker_run_when_it_starts_again(servers, naps):
     with nap_worker(naps, app=OUR_APP) as worker:
         tasks = naps.send(PROCESSES + 1, seconds=1)

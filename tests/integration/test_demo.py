@@ -67,7 +67,6 @@ def wait_for_worker(folder):
     return wait_for(worker, what="a worker")
 
 
-@pytest.mark.slow
 def test_demo_ends_with_the_summary_and_the_second_run_finds_nothing_new(tmp_path):
     first = start(tmp_path)
     output, _ = first.communicate(timeout=WAIT_SECONDS)

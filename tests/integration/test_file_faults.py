@@ -18,8 +18,6 @@ from tests.support.disturbance import (
     wait_for_stored,
 )
 
-pytestmark = pytest.mark.slow
-
 LONG_AGO = 1_600_000_000
 CHANGES = 150
 DISK = "64m"
@@ -86,6 +84,7 @@ def test_music_folder_that_is_unmounted_in_mid_scan(library, small_batches, samp
     assert library.snapshot() == disturbed
 
 
+@pytest.mark.slow
 def test_disk_that_is_unplugged_before_the_walk_ends(library, small_batches, disk):
     library.scan(disk)
     known = stored(library)
@@ -153,6 +152,7 @@ def small_cover_store(servers):
         yield Ballast(folder)
 
 
+@pytest.mark.slow
 def test_full_cover_store(library, small_batches, sample, undisturbed, small_cover_store):
     small_cover_store.fill()
     scan_id = start_scan(sample)
@@ -162,6 +162,7 @@ def test_full_cover_store(library, small_batches, sample, undisturbed, small_cov
     check(scan_id, undisturbed)
 
 
+@pytest.mark.slow
 def test_cover_store_that_is_full_for_a_while(
     library, small_batches, sample, undisturbed, small_cover_store
 ):

@@ -35,8 +35,6 @@ from tests.support.disturbance import (
 )
 from tests.support.waiting import WAIT_SECONDS
 
-pytestmark = pytest.mark.slow
-
 
 def interrupted_scan(root):
     """Leave what processes leave that die between recording a batch and sending it."""
@@ -53,7 +51,7 @@ def interrupted_scan(root):
     return scan_id
 
 
-@pytest.mark.parametrize("where_read", ["yes", "no"])
+@pytest.mark.parametrize("where_read", ["yes", pytest.param("no", marks=pytest.mark.slow)])
 def test_killed_processes_lose_nothing(library, servers, sample, undisturbed, where_read):
     with started(servers, BACKEND_WORKER_STORE_WHERE_READ=where_read) as worker:
         library.wait_for(library.worker_is_ready, what="a ready worker")
@@ -124,6 +122,7 @@ def what_followed_extraction():
             client.hdel(broker.UNACKED_KEY, tag)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lost", [everything, what_followed_extraction])
 def test_scan_goes_on_when_redis_has_lost(library, servers, sample, undisturbed, lost):
     through_queues = {"BACKEND_WORKER_STORE_WHERE_READ": "no"}
@@ -136,6 +135,7 @@ def test_scan_goes_on_when_redis_has_lost(library, servers, sample, undisturbed,
         check(scan_id, undisturbed)
 
 
+@pytest.mark.slow
 def test_files_that_kill_or_engage_their_reader_are_found(
     library, servers, sample, undisturbed, traps
 ):
@@ -178,6 +178,7 @@ def without(rows, paths):
     return [row for row in rows if row[0] not in left_out]
 
 
+@pytest.mark.slow
 def test_files_that_the_system_cannot_read_are_read_by_the_next_scan(
     library, servers, sample, undisturbed, traps
 ):
@@ -204,6 +205,7 @@ def test_files_that_the_system_cannot_read_are_read_by_the_next_scan(
     assert found == undisturbed[1], differences((figures(status), found), undisturbed)
 
 
+@pytest.mark.slow
 def test_stop_of_the_worker_is_not_taken_for_a_crash(library, servers, sample, traps, tmp_path):
     music = tmp_path / "music"
     music.mkdir()

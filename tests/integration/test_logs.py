@@ -15,8 +15,6 @@ from tests.support.nap_worker import OUR_APP, Naps, nap_worker, restart
 from tests.support.service_manager import service_manager
 from tests.support.waiting import WAIT_SECONDS, wait_for
 
-pytestmark = pytest.mark.slow
-
 TRACKS = 1500  # so many that the scan goes on while its processes are killed
 FOUND = TRACKS + 4
 AS_THE_UNIT = {
@@ -54,6 +52,7 @@ def ended(scan_id):
     wait_for(has_ended, what="end of the scan")
 
 
+@pytest.mark.slow
 def test_what_is_to_be_expected_is_one_line_and_a_scan_one_for_each_phase(
     library, servers, music, worker_log, tmp_path
 ):

@@ -13,12 +13,12 @@ from backend_worker.storage.migrations import migrate
 from tests.support.disks import Ballast, mounted
 from tests.support.disturbance import check, wait_for_stored
 
-pytestmark = pytest.mark.slow
-
 ENDED = 20
 
 
-@pytest.mark.parametrize("what", ["pg_cancel_backend", "pg_terminate_backend"])
+@pytest.mark.parametrize(
+    "what", ["pg_terminate_backend", pytest.param("pg_cancel_backend", marks=pytest.mark.slow)]
+)
 def test_queries_that_are_ended(library, servers, small_batches, sample, undisturbed, what):
     scan_id = start_scan(sample)
     wait_for_stored(scan_id, 0.1)
@@ -68,6 +68,7 @@ def own_connection(servers):
     connection.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "code",
     ["40001", "53100"],
@@ -86,6 +87,7 @@ def test_inserts_that_fail_for_a_reason_that_passes(
         cursor.execute(NO_TROUBLE)
 
 
+@pytest.mark.slow
 def test_deadlock_of_which_an_insert_is_the_victim(
     library, servers, small_batches, sample, undisturbed, own_connection
 ):

@@ -16,8 +16,6 @@ from tests.support import lab
 from tests.support.disks import Ballast, mounted
 from tests.support.disturbance import check, started, wait_for_stored
 
-pytestmark = pytest.mark.slow
-
 # Enough that tasks of all queues have met it.
 REFUSALS = 5
 
@@ -106,6 +104,7 @@ def test_what_redis_refuses_is_tried_again(refusing_redis):
     assert isinstance(caught.value, TRANSIENT)
 
 
+@pytest.mark.slow
 def test_redis_whose_disk_is_full(small_disk, library, servers, small_batches, sample, undisturbed):
     scan_id = start_scan(sample)
     wait_for_stored(scan_id, 0.3)
@@ -116,6 +115,7 @@ def test_redis_whose_disk_is_full(small_disk, library, servers, small_batches, s
     assert small_batches.poll() is None
 
 
+@pytest.mark.slow
 def test_stop_while_redis_is_away_takes_seconds_and_loses_nothing(
     library, servers, sample, undisturbed, worker_log
 ):
@@ -133,6 +133,7 @@ def test_stop_while_redis_is_away_takes_seconds_and_loses_nothing(
         check(scan_id, undisturbed)
 
 
+@pytest.mark.slow
 def test_clock_that_was_set_back_does_not_keep_a_task_that_is_to_be_tried_again(
     library, servers, sample, undisturbed
 ):

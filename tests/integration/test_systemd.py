@@ -11,8 +11,6 @@ from tests.support.nap_worker import OUR_APP, Naps, nap_worker
 from tests.support.service_manager import WATCHDOG_SECONDS, service_manager
 from tests.support.waiting import WAIT_SECONDS, wait_for
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def redis_server(tmp_path_factory):
@@ -68,6 +66,7 @@ def test_start_without_redis_then_stop(servers, naps, redis_server, manager):
         assert "Traceback" not in worker.log()
 
 
+@pytest.mark.slow
 def test_watchdog_is_fed_by_a_loop_that_turns_and_while_redis_is_away(
     servers, naps, redis_server, manager
 ):
@@ -94,6 +93,7 @@ def test_watchdog_is_fed_by_a_loop_that_turns_and_while_redis_is_away(
         manager.wait_for(WATCHDOG="1")
 
 
+@pytest.mark.slow
 def test_worker_does_its_work_when_the_socket_vanishes(servers, naps, manager):
     with nap_worker(naps, app=OUR_APP, **manager.environment) as worker:
         manager.wait_for(READY="1")

@@ -2,15 +2,11 @@
 
 import time
 
-import pytest
-
 from backend_worker.cli import workers
 from backend_worker.cli.workers import running_workers, worker_answers
 from backend_worker.progress.connection import redis_client
 from tests.support.nap_worker import OUR_APP, Naps, nap_worker
 from tests.support.waiting import wait_for
-
-pytestmark = pytest.mark.slow
 
 
 def names():
