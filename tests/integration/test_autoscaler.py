@@ -144,13 +144,16 @@ def test_nothing_is_lost_or_done_twice_while_processes_come_and_go(worker, naps)
     """Bursts come just when processes go."""
     chance = random.Random(7)
     sent = []
-    for _ in range(8):
+    for burst in range(8):
         for _ in range(12):
             sent += naps.send(1, seconds=chance.choice([0, 0.01, 0.2]))
         naps.wait_for("end", sent)
-        time.sleep(IDLE_SECONDS + chance.uniform(-0.5, 1.0))
+        if burst % 2:
+            wait_for(lambda: children(worker) == 1, what="one process")
+        else:
+            time.sleep(IDLE_SECONDS + chance.uniform(-0.5, 1.0))
     naps.wait_until_empty()
-    assert sum("idle" in line for line in changes(worker)) >= 3
+    assert sum("→1: " in line for line in changes(worker)) >= 3
     times = naps.times("start")
     assert {times[task] for task in sent} == {1}
     assert {naps.times("end")[task] for task in sent} == {1}

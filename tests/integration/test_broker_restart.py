@@ -32,6 +32,7 @@ from tests.support.waiting import WAIT_SECONDS, wait_for
 
 PROCESSES = 4  # as many as the autoscaler makes
 TRACKS = 400
+LONG = 600  # seconds: such a nap ends when it is woken
 # Far below the visibility time-out, after which Redis would hand out a taken message anyway.
 SOON = WAIT_SECONDS
 # Until the pool has noticed that a process does not take its task, and a look at messages.
@@ -222,11 +223,12 @@ def test_task_waits_for_redis_to_send_what_follows(servers, naps, redis_server):
 
 def test_tasks_of_a_killed_worker_run_when_it_starts_again(servers, naps):
     with nap_worker(naps, app=OUR_APP) as worker:
-        tasks = naps.send(PROCESSES + 1, seconds=1)
+        tasks = naps.send(PROCESSES + 1, seconds=LONG)
         naps.wait_for("start", tasks[:PROCESSES])
         worker.kill()
     assert naps.times("end") == {}
     assert naps.taken() >= set(tasks[:PROCESSES])
+    naps.wake()
     with nap_worker(naps, app=OUR_APP):
         naps.wait_for("end", tasks, SOON)
         naps.wait_until_empty(SOON)
@@ -236,12 +238,12 @@ def test_tasks_of_a_killed_worker_run_when_it_starts_again(servers, naps):
 @pytest.mark.slow
 def test_tasks_of_a_living_worker_are_left_to_it(servers, naps):
     with nap_worker(naps, app=OUR_APP, node="first"):
-        tasks = naps.send(1, seconds=6)
+        tasks = naps.send(1, seconds=LONG)
         naps.wait_for("start", tasks)
         with nap_worker(naps, app=OUR_APP, node="second") as second:
-            assert naps.times("end") == {}, "the nap is too short for this machine"
             assert naps.taken() >= set(tasks)
             assert "left to them" in second.log()
+            naps.wake()
             naps.wait_for("end", tasks)
             naps.wait_until_empty(SOON)
             assert naps.times("start") == {tasks[0]: 1}

@@ -51,7 +51,7 @@ def test_people_get_a_table(library, worker, run):
 
 
 def test_a_queue_that_nobody_serves_is_named_and_fails(library, without_covers, run):
-    code, output = run("canary", "--json", "--timeout", "3", "--allow-busy")
+    code, output = run("canary", "--json", "--timeout", "15", "--allow-busy")
     states = {flight["queue"]: flight["state"] for flight in json.loads(output.out)}
     assert code == 3
     assert states.pop("covers") == "lost"

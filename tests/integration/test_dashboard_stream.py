@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 from backend_worker.config import get_config
 from backend_worker.dashboard.stream import MOST_CHARACTERS, Hub
 from backend_worker.progress import events
+from backend_worker.progress.connection import redis_client
 from tests.support.waiting import WAIT_SECONDS
 
 CANCELLATIONS_LOST = 3
@@ -44,6 +45,19 @@ def numbers(messages):
     return [json.loads(m.text.partition("data: ")[2])["n"] for m in messages if m.id]
 
 
+def waiting_readers():
+    """Return how many readers wait for events."""
+    connections = redis_client().client_list()
+    return sum("b" in each["flags"] and each["cmd"] == "xread" for each in connections)
+
+
+async def until(condition):
+    """Wait as lab.wait_for does, and let other tasks go on."""
+    async with asyncio.timeout(WAIT_SECONDS):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
 async def taken(hub, position, count):
     """Take until a client has so many events, and what else comes within a moment."""
     found = []
@@ -58,9 +72,9 @@ async def taken(hub, position, count):
 def test_reader_whose_cancellation_got_lost_adds_nothing(library, forgetful):
     async def test():
         hub = Hub(get_config())
-        for _ in range(CANCELLATIONS_LOST):  # each leaves a reader behind
+        for left in range(CANCELLATIONS_LOST):  # each leaves a reader behind
             position = await hub.join(None)
-            await asyncio.sleep(0.05)  # it waits for events
+            await until(lambda left=left: waiting_readers() == left + 1)
             hub.leave(position)
         await asyncio.sleep(0)
         assert len(forgetful) == CANCELLATIONS_LOST

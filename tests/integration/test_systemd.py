@@ -54,7 +54,7 @@ def test_start_without_redis_then_stop(servers, naps, redis_server, manager):
         consumes(naps)
         manager.wait_for_status("processes")
 
-        [task] = naps.send(1, seconds=30)
+        [task] = naps.send(1, seconds=600)
         naps.wait_for("start", [task])
         manager.forget()
         worker.process.send_signal(signal.SIGQUIT)  # as which systemd's SIGTERM is taken

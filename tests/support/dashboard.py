@@ -215,6 +215,13 @@ def publish(kind="test.event", scan=None, **details):
     events.publish(kind, scan, **details)
 
 
+def publish_all(numbers, **details):
+    """Publish an event with each number, all at once."""
+    from backend_worker.progress import events
+
+    events.publish_all([("test.event", {"n": n, **details}) for n in numbers])
+
+
 def ids(dashboard):
     """Return an id of each sort that is there."""
     [album] = [a for a in dashboard.get("/api/albums?limit=200").json["albums"] if a["cover"]][:1]

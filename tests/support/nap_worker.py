@@ -19,7 +19,7 @@ from backend_worker.config import from_environment
 from backend_worker.embedded import end_with_parent
 from backend_worker.tasks.broker import UNACKED_KEY
 from backend_worker.worker.command import worker_arguments
-from tests.support.naps import JOURNAL_VARIABLE, NAP
+from tests.support.naps import JOURNAL_VARIABLE, NAP, alarm_of
 from tests.support.waiting import WAIT_SECONDS, wait_for
 
 ROOT = Path(__file__).parents[2]
@@ -55,6 +55,10 @@ class Naps:
         for task in tasks:
             self.app.send_task(name, [seconds], task_id=task, ignore_result=True, **options)
         return tasks
+
+    def wake(self):
+        """End all naps, also those that begin from now on."""
+        Path(alarm_of(self.journal)).touch()
 
     def events(self):
         """Return what was written so far: pairs of "start" or "end" and a nap's id."""

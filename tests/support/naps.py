@@ -15,6 +15,7 @@ NAP_BETWEEN = "maintenance.nap_between"
 NAP_HEAVY = "maintenance.nap_heavy"
 JOURNAL_VARIABLE = "NAP_JOURNAL"
 HEAVY_MIB = 90
+_LOOK_SECONDS = 0.1
 
 
 @shared_task(name=NAP, bind=True)
@@ -46,13 +47,24 @@ _kept = []
 
 def _sleep(task_id, seconds):
     _write("start", task_id)
-    time.sleep(seconds)
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0 and not os.path.exists(alarm_of(_journal())):
+        time.sleep(min(left, _LOOK_SECONDS))
     _write("end", task_id)
+
+
+def alarm_of(journal):
+    """Return the file that ends all naps of a journal while it is there."""
+    return f"{journal}.alarm"
+
+
+def _journal():
+    return os.environ[JOURNAL_VARIABLE]
 
 
 def _write(event, task_id):
     line = f"{event} {task_id} {time.monotonic()}\n"
-    journal = os.open(os.environ[JOURNAL_VARIABLE], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    journal = os.open(_journal(), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     try:
         os.write(journal, line.encode())  # one write: lines of several processes do not mix
     finally:

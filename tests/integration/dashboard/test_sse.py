@@ -10,7 +10,7 @@ from backend_worker.cli.scan import start_scan
 from backend_worker.dashboard.sse import MOST_LISTENERS, MOST_LISTENERS_OF_ADDRESS
 from backend_worker.library.sample import make_library
 from tests.support import lab
-from tests.support.dashboard import publish
+from tests.support.dashboard import publish, publish_all
 
 HEARTBEAT = ": still here"
 
@@ -108,8 +108,7 @@ def test_many_missed_events_come_in_order_and_each_once(dashboard):
         publish(n=0)
         listener.events({"test.event"}, 1)
         last_id = listener.last_id
-    for n in range(1, 901):  # more than the reader keeps, and more than a page
-        publish(n=n)
+    publish_all(range(1, 901))  # more than the reader keeps, and more than a page
     with dashboard.listen(last_event_id=last_id) as listener:
         listener.head()
         assert [e["n"] for e in listener.events({"test.event"}, 900)] == list(range(1, 901))
@@ -161,15 +160,13 @@ def test_a_slow_client_holds_up_nobody_and_loses_nothing(own):
     with dashboard.listen() as quick:
         quick.head()
         quick.events({"hello"}, 1)
-        for n in range(500):  # what it keeps for all, and what it needs once
-            publish(n=n, padding=padding)
+        publish_all(range(500), padding=padding)  # what it keeps for all, and what it needs once
         quick.events({"test.event"}, 500)
         with dashboard.listen(receive_buffer=4096) as slow:
             slow.head()
             slow.events({"hello"}, 1)
             before = dashboard.own_mib()
-            for n in range(1500):  # 7 MB, and the slow one takes nothing
-                publish(n=n, padding=padding)
+            publish_all(range(1500), padding=padding)  # 7 MB, and the slow one takes nothing
             got = [e["n"] for e in quick.events({"test.event"}, 1500)]
             assert got == list(range(1500))
             assert dashboard.get("/healthz").status == 200
