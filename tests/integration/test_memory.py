@@ -12,6 +12,7 @@ from backend_worker.storage import scans
 from backend_worker.worker.usage import tree_usage
 from tests.integration.test_pending_vectors import with_vector
 from tests.support import lab
+from tests.support.measuring import measures
 
 MIB = 1024 * 1024
 IDLE_MIB = 70
@@ -27,6 +28,7 @@ def holds_scikit_learn(pid):
         return "/sklearn/" in file.read()
 
 
+@measures
 def test_idle_unit(library, worker):
     library.settle()
     usage = tree_usage(worker.pid)
@@ -34,6 +36,7 @@ def test_idle_unit(library, worker):
     assert usage.pss / MIB < IDLE_MIB
 
 
+@measures
 @pytest.mark.slow
 def test_four_processes_that_read_tags(library, worker, tmp_path):
     make_library(str(tmp_path / "music"), tracks=2000)

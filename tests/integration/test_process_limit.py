@@ -6,8 +6,10 @@ from backend_worker.tasks.base import send
 from tests.integration.test_memory import children
 from tests.integration.test_pending_vectors import store, with_vector
 from tests.support import lab
+from tests.support.measuring import measures
 
 
+@measures
 @pytest.mark.slow
 def test_a_process_over_its_limit_is_replaced_after_its_task(library, servers):
     settings = {

@@ -1,6 +1,7 @@
 """The rules of the house: who may import what, and what starting up may cost."""
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 HEAVY = ("numpy", "scipy", "sklearn", "PIL", "httpx", "rich", "hypothesis")
 
 
+@functools.cache
 def imports(path, *, top_level_only=False):
     """Return the modules that a file imports."""
     tree = ast.parse(path.read_text(encoding="utf-8"))

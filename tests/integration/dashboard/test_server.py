@@ -10,6 +10,7 @@ import pytest
 
 from backend_worker.dashboard.sse import MOST_LISTENERS_OF_ADDRESS
 from tests.support.dashboard import Dashboard, free_port, ids
+from tests.support.measuring import measures
 from tests.support.waiting import WAIT_SECONDS
 
 
@@ -90,6 +91,7 @@ def test_stopping_with_listeners_is_quick_and_quiet(own):
     assert "Traceback" not in dashboard.log.read_text()
 
 
+@measures
 @pytest.mark.slow
 def test_it_is_small_however_many_look(own, music):
     dashboard = own()
