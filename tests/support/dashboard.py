@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 
+from backend_worker.embedded import end_with_parent
 from tests.support.waiting import WAIT_SECONDS, wait_for
 
 TOKEN = "a-token-for-tests-0123456789"
@@ -54,8 +55,13 @@ class Dashboard:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                preexec_fn=end_with_parent(signal.SIGTERM),  # noqa: PLW1509 - tests have no threads
             )
-        wait_for(self.answers, WAIT_SECONDS, f"a dashboard ({self.log.read_text()})")
+        try:
+            wait_for(self.answers, what=f"a dashboard ({self.log.read_text()})")
+        except BaseException:
+            self.stop(signal.SIGKILL)
+            raise
 
     def stop(self, number=signal.SIGTERM):
         """Stop it and return its exit code."""
