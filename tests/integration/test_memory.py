@@ -19,6 +19,15 @@ IDLE_MIB = 70
 READING_MIB = 180
 
 
+@pytest.fixture(scope="module")
+def worker(servers):
+    """One of its own: what other tests had theirs do, it would hold still."""
+    lab.empty()
+    with lab.running_worker(servers) as process:
+        lab.wait_for(lab.worker_is_ready, what="a ready worker")
+        yield process
+
+
 def children(worker):
     return {process.pid for process in tree_usage(worker.pid).processes[1:]}
 
