@@ -125,9 +125,9 @@ def at_rest() -> bool:
     pipeline.client_list()
     *lengths, connections = pipeline.execute()
     database = str(client.connection_pool.connection_kwargs.get("db", 0))
-    waits = [
-        "b" in connection["flags"]
-        for connection in connections
-        if connection["cmd"] == "brpop" and connection["db"] == database
-    ]
-    return not any(lengths) and bool(waits) and all(waits)
+    ours = [connection for connection in connections if connection["db"] == database]
+    # Each worker listens to remote control; who asks it keeps connections that asked, and waits
+    # for none.
+    workers = sum(connection["psub"] != "0" for connection in ours)
+    waiting = sum(each["cmd"] == "brpop" and "b" in each["flags"] for each in ours)
+    return not any(lengths) and 0 < workers <= waiting

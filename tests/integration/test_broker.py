@@ -19,7 +19,9 @@ def taker():
     with impatient_client(lab.WAIT_SECONDS) as client:
         thread = threading.Thread(target=client.brpop, args=[["scan", "vector", farewell]])
         thread.start()
-        yield
+        with client.pubsub() as remote_control:
+            remote_control.psubscribe("/0.celery.pidbox")
+            yield
         redis_client().lpush(farewell, "an end to it")
         thread.join()
 
@@ -53,10 +55,13 @@ def test_not_at_rest_while_a_message_is_worked_on(library):
 
 def test_not_at_rest_while_a_message_is_on_its_way_to_a_worker(library):
     """No list holds it, and no other worker that waits makes up for it."""
-    with impatient_client(60) as client, taker():
+    with impatient_client(60) as client, client.pubsub() as remote_control, taker():
         lab.wait_for(broker.at_rest)
         redis_client().lpush("batch", "a message")
         assert client.brpop("batch")
+        assert broker.at_rest(), "it is no worker, but one that waited for an answer"
+        remote_control.psubscribe("/0.celery.pidbox")
+        remote_control.get_message(timeout=lab.WAIT_SECONDS)
         assert not broker.holds(broker.QUEUE_NAMES)
         assert not broker.at_rest()
 
