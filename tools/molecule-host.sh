@@ -43,12 +43,12 @@ install_machine() {
     command -v "${program%:*}" >/dev/null || missing+=("${program#*:}")
   done
   if [ "$(uname -m)" = x86_64 ]; then
-    command -v qemu-system-x86_64 >/dev/null || missing+=(qemu-system-x86)
+    command -v qemu-system-x86_64 >/dev/null || missing+=(qemu-system-x86 debian-archive-keyring)
     if ! command -v linux.uml >/dev/null && apt-cache show user-mode-linux >/dev/null 2>&1; then
       missing+=(user-mode-linux vde2)
     fi
   else
-    command -v qemu-system-aarch64 >/dev/null || missing+=(qemu-system-arm)
+    command -v qemu-system-aarch64 >/dev/null || missing+=(qemu-system-arm debian-archive-keyring)
   fi
   install_packages "${missing[@]}"
 }

@@ -15,7 +15,7 @@ BUSY_CHILD = (
     "subprocess.run([sys.executable, '-c',"
     " 'import time\\nwhile time.process_time() < 0.3: pass'])"
 )
-FORTY_MIB = "block = bytearray(b'x') * (40 << 20); import time; time.sleep(0.5)"
+FORTY_MIB = "block = bytearray(b'x') * (40 << 20); import time; time.sleep(3)"
 BEATS = "import time\nfor _ in range(200): time.sleep(0.01)"
 
 
