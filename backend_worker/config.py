@@ -244,7 +244,10 @@ class Config:
             raise ConfigError(
                 f"{PREFIX}LOG_LEVEL={self.log_level!r}: use DEBUG, INFO, WARNING or ERROR"
             )
-        if not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^\s:/\[\]]+):\d{1,5}", self.dashboard_listen):
+        if (
+            not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^\s:/\[\]]+):[0-9]{1,5}", self.dashboard_listen)
+            or self.dashboard_address[1] > 65535
+        ):
             raise ConfigError(
                 f"{PREFIX}DASHBOARD_LISTEN={self.dashboard_listen!r}: use ADDRESS:PORT, such as "
                 "127.0.0.1:8337 or [::]:8337"
@@ -281,11 +284,6 @@ class Config:
     @property
     def redis_client_url(self) -> str:
         """The same server as redis-py spells it (``unix://`` for a socket)."""
-        if not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^\s:/\[\]]+):\d{1,5}", self.dashboard_listen):
-            raise ConfigError(
-                f"{PREFIX}DASHBOARD_LISTEN={self.dashboard_listen!r}: use ADDRESS:PORT, such as "
-                "127.0.0.1:8337 or [::]:8337"
-            )
         if not self.redis_url.startswith("redis+socket://"):
             return self.redis_url
         parts = urllib.parse.urlsplit(self.redis_url)

@@ -1,10 +1,13 @@
 """Settings: units, limits, sentences for bad values, and no password in sight."""
 
+import ast
 import dataclasses
 import importlib.metadata
+import inspect
 
 import pytest
 
+import backend_worker.config
 from backend_worker.config import (
     Config,
     ConfigError,
@@ -99,3 +102,29 @@ def test_remote_services_learn_who_asks_and_whom_to_write_to():
     version = importlib.metadata.version("backend-worker")
     assert Config().user_agent == f"backend-worker/{version}"
     assert Config(contact="me@pi").user_agent == f"backend-worker/{version} ( me@pi )"
+
+
+def test_everything_is_checked_when_the_settings_are_read_and_nothing_later():
+    """A check within a property would be met by who happens to use it, or by nobody."""
+    (settings,) = (
+        node
+        for node in ast.parse(inspect.getsource(backend_worker.config)).body
+        if isinstance(node, ast.ClassDef) and node.name == "Config"
+    )
+    raising = {
+        function.name
+        for function in settings.body
+        if isinstance(function, ast.FunctionDef)
+        and any(isinstance(node, ast.Raise) for node in ast.walk(function))
+    }
+    assert raising == {"_check_together"}
+
+
+@pytest.mark.parametrize("address", ["8337", ":8337", "pi:", "pi:65536", "http://pi:80", "::1:80"])
+def test_an_address_that_cannot_be_listened_at_is_refused_at_once(address):
+    with pytest.raises(ConfigError, match="DASHBOARD_LISTEN"):
+        Config(dashboard_listen=address)
+
+
+def test_an_address_of_the_network_is_accepted():
+    assert Config(dashboard_listen="[::]:65535").dashboard_address == ("::", 65535)
