@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from backend_worker.library import names
 from backend_worker.library.model import AlbumEntity, ArtistEntity, EntityBatch, TrackEntity
+from backend_worker.library.paths import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -121,7 +122,6 @@ _album_facts = operator.attrgetter(
     "disc_total",
     "label",
     "catalog_number",
-    "picture",
 )
 
 
@@ -193,7 +193,7 @@ def _album(record: TrackRecord) -> tuple[AlbumEntity | None, list[ArtistEntity]]
         told_apart_by = _bounded("+".join(sorted({names.normalise(name) for name in main})))
         credit = names.credit(record.album_artists)
     else:
-        folder = os.fsencode(names.disc_folder(record.path)).decode("utf-8", "backslashreplace")
+        folder = shown(names.disc_folder(record.path))
         told_apart_by, credit = "dir:" + _bounded(folder.replace("\0", "\\x00")), None
     name_key = f"{_bounded(names.normalise(title))}|{told_apart_by}"
     mbid = _uuid(record.mb_release_id)
@@ -212,7 +212,6 @@ def _album(record: TrackRecord) -> tuple[AlbumEntity | None, list[ArtistEntity]]
         disc_total=record.disc_total,
         label=record.label,
         catalog_number=record.catalog_number,
-        picture=record.picture,
     )
     return album, artists
 
@@ -268,7 +267,6 @@ _ALBUM_RULES: dict[str, Callable[[Any, Any], Any]] = {
     "disc_total": _greatest,
     "label": better_spelling,
     "catalog_number": better_spelling,
-    "picture": _least,
 }
 
 

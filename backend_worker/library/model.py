@@ -17,7 +17,7 @@ _NUMBERS = (int, float)
 class _Message:
     """Conversion to and from the dictionary that a Celery message carries."""
 
-    __slots__ = ()
+    __slots__: tuple[str, ...] = ()
 
     def to_message(self) -> dict[str, Any]:
         """Return the fields that are neither None, empty nor False."""
@@ -38,7 +38,7 @@ class _Message:
         try:
             return cls(**message)
         except TypeError:  # most have none
-            known = cls.__dataclass_fields__
+            known = cls.__slots__
             return cls(**{name: value for name, value in message.items() if name in known})
 
 
@@ -163,7 +163,6 @@ class AlbumEntity(_Message):
     disc_total: int | None = None
     label: str | None = None
     catalog_number: str | None = None
-    picture: str | None = None
 
 
 @dataclass(slots=True)

@@ -1,12 +1,16 @@
+import dataclasses
+import inspect
 import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backend_worker.library import grouping
 from backend_worker.library.grouping import better_spelling, group
-from backend_worker.library.model import EntityBatch, TrackRecord
+from backend_worker.library.model import AlbumEntity, EntityBatch, TrackRecord
 from backend_worker.library.names import VARIOUS_ARTISTS_MBID
+from backend_worker.storage import staging
 
 MBID = "11111111-2222-3333-4444-55555555555{}".format
 
@@ -297,3 +301,29 @@ def test_every_key_that_is_used_is_there_once(library):
 def test_a_batch_survives_its_message(library):
     batch = group(library)
     assert EntityBatch.from_message(json.loads(json.dumps(batch.to_message()))) == batch
+
+
+def test_tracks_of_one_album_cost_one_look_however_many_pictures_they_have(monkeypatch):
+    """Each track may have a picture of its own, which says nothing of the album's identity."""
+    looks = []
+
+    def counting(record, _album=grouping._album):
+        looks.append(record.path)
+        return _album(record)
+
+    monkeypatch.setattr(grouping, "_album", counting)
+    batch = group(
+        [
+            track(f"/m/A/B/{n}.flac", album="B", artists=["A"], picture=f"{n:064x}")
+            for n in range(12)
+        ]
+    )
+    assert len(batch.albums) == 1
+    assert len(looks) == 1
+
+
+def test_every_field_of_an_album_is_stored():
+    """What is read and merged and then thrown away only costs."""
+    fields = {field.name for field in dataclasses.fields(AlbumEntity)}
+    staged = inspect.getsource(staging)
+    assert {name for name in fields if f"album.{name}" not in staged} == set()
