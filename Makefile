@@ -37,9 +37,11 @@ chaos: $(VENV)/.test ## outages of a minute, power cuts, a short soak: eight min
 soak: $(VENV)/.test ## scans, changes and faults in turn: make soak MINUTES=30
 	@$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),30) $(SOAK)
 
-lint: $(VENV)/.test ## check style and structure
+lint: $(VENV)/.test ## check style, types and spelling
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/codespell
+	@$(BIN)/mypy
 
 lint-roles: $(VENV)/.control ## check the roles, playbooks and inventories
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint
@@ -93,7 +95,7 @@ lock: ## pin what the Pi installs, with hashes (needs uv)
 	  --output-file roles/python/files/requirements.lock pyproject.toml
 
 clean: ## remove the environment, the demo's servers and their data
-	rm -rf $(VENV) .run build *.egg-info .pytest_cache .hypothesis .ruff_cache .coverage*
+	rm -rf $(VENV) .run build *.egg-info .pytest_cache .hypothesis .ruff_cache .coverage* .mypy_cache
 
 define check-python
 $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -11,7 +11,7 @@ import zlib
 
 import kombu.compression
 from celery import Celery
-from kombu import Exchange, Queue
+from kombu.entity import Exchange, Queue
 
 from backend_worker.config import Config, get_config
 from backend_worker.queues import (

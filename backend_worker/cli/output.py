@@ -7,6 +7,8 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+from backend_worker.library.paths import shown
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -31,7 +33,7 @@ def _plain(error: UnicodeError) -> tuple[str, int]:
 
 
 def _escaped(character: str) -> str:
-    return character.encode("ascii", "backslashreplace").decode()
+    return shown(character).encode("ascii", "backslashreplace").decode()
 
 
 def print_json(data: Any) -> None:
@@ -84,7 +86,7 @@ def printable(value: Any) -> Any:
     if value is None:
         return Text("")
     text = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
-    return Text(text.encode("utf-8", "backslashreplace").decode())
+    return Text(shown(text))
 
 
 def duration(seconds: float | None) -> str:

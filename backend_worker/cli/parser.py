@@ -74,7 +74,10 @@ def _lazy(function: str) -> Callable[[argparse.Namespace], int]:
     module, name = function.split(":")
 
     def run(args: argparse.Namespace) -> int:
-        return getattr(importlib.import_module(f"backend_worker.cli.{module}"), name)(args)
+        command: Callable[[argparse.Namespace], int] = getattr(
+            importlib.import_module(f"backend_worker.cli.{module}"), name
+        )
+        return command(args)
 
     return run
 

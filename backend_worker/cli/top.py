@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rich.console import RenderableType
+    from rich.table import Table
+    from rich.text import Text
 
 EVENTS_SHOWN = 12
 # In the list of events these would drown the others; their figures are shown above.
@@ -97,6 +99,7 @@ class Source:
 
     def look(self) -> dict[str, Any]:
         """Return workers, queues and events as they are now; ``away`` tells if Redis is."""
+        away: str | None = None
         try:
             workers = running_workers()
             queues = broker.queue_lengths()
@@ -105,8 +108,6 @@ class Source:
         except (redis.exceptions.RedisError, kombu.exceptions.OperationalError) as error:
             away = f"Redis is not available at {redact(get_config().redis_url)}: {error}"
             workers, queues, under_way = [], {}, 0
-        else:
-            away = None
         for worker in workers:
             worker["cpu_percent"] = self._cpu_percent(worker)
         return {
@@ -132,7 +133,8 @@ class Source:
         self._processor[worker["name"]] = (seconds, now)
         if now == then or seconds < before:
             return None
-        return round(100 * (seconds - before) / (now - then), 1)
+        percent: float = round(100 * (seconds - before) / (now - then), 1)
+        return percent
 
 
 def render(report: dict[str, Any]) -> RenderableType:
@@ -213,7 +215,7 @@ def _events(shown: list[dict[str, Any]]) -> RenderableType:
     return grid
 
 
-def _grid(*columns: str) -> Any:
+def _grid(*columns: str) -> Table:
     """Return a table without lines whose last column is cut where the terminal ends."""
     from rich.table import Table  # noqa: PLC0415 - as above
 
@@ -235,7 +237,7 @@ def _bar(share: float) -> str:
     return "█" * full + "░" * (BAR_WIDTH - full)
 
 
-def _text(words: str, style: str = "") -> Any:
-    text = output.printable(words)
+def _text(words: str, style: str = "") -> Text:
+    text: Text = output.printable(words)
     text.style = style
     return text

@@ -24,7 +24,7 @@ LONGEST_SECONDS = 60
 MOST_CHILDREN = 1
 MOST_WAITING = 5
 
-_STATUS = {
+_STATUS: dict[int | None, int] = {
     Exit.USAGE: 400,
     Exit.SERVER_AWAY: 503,
     Exit.NOT_FOUND: 404,

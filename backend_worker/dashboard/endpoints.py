@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from backend_worker.dashboard.errors import Refusal
 from backend_worker.dashboard.parameters import Parameter, most, path_id
@@ -44,13 +44,16 @@ class Endpoint:
         return self.method != "GET"
 
 
+Answer = TypeVar("Answer", bound="Callable[..., Awaitable[Any]]")
 ENDPOINTS: list[Endpoint] = []
 
 
-def _endpoint(method: str, path: str, schema: str, *parameters: Parameter, **more: Any) -> Any:
+def _endpoint(
+    method: str, path: str, schema: str, *parameters: Parameter, **more: Any
+) -> Callable[[Answer], Answer]:
     """Enter a function in the table; its docstring is the summary."""
 
-    def enter(function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    def enter(function: Answer) -> Answer:
         summary = (inspect.getdoc(function) or "").partition("\n")[0]
         ENDPOINTS.append(Endpoint(method, path, summary, function, schema, parameters, **more))
         return function

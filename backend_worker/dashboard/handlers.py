@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import tornado.web
 from tornado.iostream import StreamClosedError
@@ -41,12 +41,12 @@ LOOPBACK = {"127.0.0.1", "::1"}
 class Handler(tornado.web.RequestHandler):
     """Refuses what must not be answered, and turns errors into JSON with a sentence."""
 
-    server: Server
     client: str  # its address; set by prepare
 
-    def initialize(self) -> None:
-        """Find the server that this request came to."""
-        self.server = self.settings["server"]
+    @property
+    def server(self) -> Server:
+        """The server that this request came to."""
+        return cast("Server", self.settings["server"])
 
     def set_default_headers(self) -> None:
         """Set what every answer has."""
@@ -66,7 +66,7 @@ class Handler(tornado.web.RequestHandler):
         hosts = guard.asked_hosts(self.request.headers)
         for host in hosts:
             guard.check_host(host, self.server.names)
-        self.client = guard.client_address(self.request.headers, self.request.remote_ip)
+        self.client = guard.client_address(self.request.headers, self.request.remote_ip or "")
         wait = self.server.rates.take(self.client)
         if wait:
             later = {"Retry-After": str(max(1, round(wait)))}
@@ -130,7 +130,6 @@ class ApiHandler(Handler):
 
     def initialize(self, endpoints: dict[str, Endpoint]) -> None:
         """Take the endpoints by their methods."""
-        super().initialize()
         self.endpoints = endpoints
 
     async def get(self, **in_path: str) -> None:
@@ -205,7 +204,6 @@ class PictureHandler(Handler):
 
     def initialize(self, find: Callable[[int], tuple[str, str | None] | None]) -> None:
         """Take the function that finds the picture."""
-        super().initialize()
         self.find = find
 
     async def get(self, **in_path: str) -> None:
@@ -258,11 +256,6 @@ def _picture_file(folder: str, picture: str, mime: str | None, size: str) -> tup
 
 class PageHandler(tornado.web.StaticFileHandler, Handler):
     """Sends the files of the page."""
-
-    def initialize(self, **settings: Any) -> None:
-        """Find the server, and the folder."""
-        Handler.initialize(self)
-        tornado.web.StaticFileHandler.initialize(self, **settings)
 
     def set_extra_headers(self, path: str) -> None:
         """Let browsers keep the files, and ask whether they changed."""

@@ -31,13 +31,10 @@ class LimitedServer(tornado.httpserver.HTTPServer):
 
     def initialize(self, *arguments: Any, **options: Any) -> None:
         """Take what tornado's server takes, but for the sizes."""
-        super().initialize(
-            *arguments,
-            max_header_size=MOST_HEADER_BYTES,
-            # ours comes first, with a sentence
-            max_body_size=2 * MOST_DISCARDED_BYTES,
-            **options,
-        )
+        options["max_header_size"] = MOST_HEADER_BYTES
+        # ours comes first, with a sentence
+        options["max_body_size"] = 2 * MOST_DISCARDED_BYTES
+        super().initialize(*arguments, **options)
 
     def handle_stream(self, stream: Any, address: Any) -> None:
         """Take a connection, or close it at once."""

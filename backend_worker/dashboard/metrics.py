@@ -24,12 +24,7 @@ async def as_text(services: Services) -> str:
         watch.scans.get(),
         return_exceptions=True,
     )
-    for answer in answers:
-        if isinstance(answer, BaseException) and not isinstance(answer, Refusal):
-            raise answer
-    workers, queues, totals, running = (
-        None if isinstance(answer, Refusal) else answer for answer in answers
-    )
+    workers, queues, totals, running = map(_known, answers)
     report: dict[str, Any] = {
         "workers": workers or [],
         "queues": queues["waiting"] if queues else {},
@@ -44,6 +39,15 @@ async def as_text(services: Services) -> str:
             _up("postgresql_up", "Whether PostgreSQL answers.", totals),
         )
     )
+
+
+def _known(answer: Any) -> Any:
+    """Return an answer, None for that of a server that is away."""
+    if isinstance(answer, Refusal):
+        return None
+    if isinstance(answer, BaseException):
+        raise answer
+    return answer
 
 
 def _up(name: str, meaning: str, answer: Any) -> str:

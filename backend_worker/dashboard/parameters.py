@@ -36,16 +36,16 @@ class Parameter:
         if text is None:
             return self.default
         if self.low is not None:
-            return self._number(text)
+            return self._number(text, self.low)
         if self.choices and text not in self.choices:
             raise Refusal(400, f"{self.name}={text[:50]!r}: use {', '.join(self.choices)}")
         if len(text) > self.longest:
             raise Refusal(400, f"{self.name} is longer than {self.longest} characters")
         return text
 
-    def _number(self, text: str) -> int:
+    def _number(self, text: str, low: int) -> int:
         number = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else -1
-        if number < self.low or (self.high is not None and number > self.high):
+        if number < low or (self.high is not None and number > self.high):
             if self.high in {None, LARGEST_ID}:
                 wanted = "a whole number" + (f" from {self.low}" if self.low else "")
             else:

@@ -7,6 +7,7 @@ import logging
 import socket
 import time
 from importlib.metadata import version
+from typing import TYPE_CHECKING, cast
 
 import redis.exceptions
 from tornado.iostream import StreamClosedError
@@ -22,6 +23,10 @@ from backend_worker.dashboard.stream import (
     show_id,
 )
 
+if TYPE_CHECKING:
+    from tornado.http1connection import HTTP1Connection
+    from tornado.iostream import IOStream
+
 logger = logging.getLogger(__name__)
 
 MOST_LISTENERS = 20
@@ -35,6 +40,11 @@ RETRY_MILLISECONDS = 2000
 
 class EventsHandler(Handler):
     """Tells one client what happens, until it goes."""
+
+    @property
+    def _stream(self) -> IOStream:
+        """The connection's socket."""
+        return cast("HTTP1Connection", self.request.connection).stream
 
     async def get(self) -> None:
         """Send events, and a comment when there was none for a while.
@@ -64,8 +74,9 @@ class EventsHandler(Handler):
                 hub.leave(position)
             self.server.listeners[address] -= 1
             self.server.listeners += type(self.server.listeners)()  # without the zeros
-            if self.request.connection.stream is not None:
-                self.request.connection.stream.close()
+            stream: IOStream | None = self._stream  # None if tornado has let go of it
+            if stream is not None:
+                stream.close()
 
     def on_connection_close(self) -> None:
         """Let :meth:`get` see that the client is gone."""
@@ -96,7 +107,7 @@ class EventsHandler(Handler):
 
     def _give_up_soon(self) -> None:
         """Let the kernel notice within half a minute that a client vanished without a word."""
-        connection = self.request.connection.stream.socket
+        connection = self._stream.socket
         if connection.family in {socket.AF_INET, socket.AF_INET6}:
             connection.setsockopt(
                 socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(WRITE_SECONDS * 1000)
@@ -125,7 +136,7 @@ class EventsHandler(Handler):
     async def _tell(self, position: Position) -> None:
         hub = self.server.services.hub
         spoke = time.monotonic()
-        while not self.request.connection.stream.closed():
+        while not self._stream.closed():
             messages = await hub.take(position)
             if messages:
                 await self._send("".join(message.text for message in messages))
@@ -140,7 +151,7 @@ class EventsHandler(Handler):
 
     async def _send(self, text: str) -> None:
         """Send, and wait until the client has taken it."""
-        if self.request.connection.stream.closed():
+        if self._stream.closed():
             raise StreamClosedError
         self.write(text)
         await asyncio.wait_for(self.flush(), WRITE_SECONDS)

@@ -18,7 +18,7 @@ import re
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import redis.exceptions
 from redis.asyncio import Redis
@@ -43,6 +43,7 @@ RETRY_SECONDS = 1
 
 StreamId = tuple[int, int]
 BEGINNING: StreamId = (0, 0)
+Entry = tuple[str, dict[str, str]]  # id, fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Message:
     """One event as a client gets it."""
 
     text: str  # as text/event-stream has it
-    id: StreamId | None = None  # None: not of the stream
+    id: StreamId = BEGINNING  # that of one which is not of the stream
     scan: int | None = None
     for_all: bool = False  # also for those who asked for one scan only
 
@@ -154,7 +155,7 @@ class Hub:
         """
         async with self._connection() as client:
             first = await client.xrange(self._config.progress_stream, count=1)
-        oldest = parse_id(first[0][0]) if first else None
+        oldest = _ids(first)[0] if first else None
         return after > BEGINNING and (oldest is None or after < oldest)
 
     async def newest(self, count: int) -> StreamId:
@@ -165,18 +166,20 @@ class Hub:
         """
         async with self._connection() as client:
             found = await client.xrevrange(self._config.progress_stream, count=count + 1)
-        return (parse_id(found[count][0]) if len(found) > count else None) or BEGINNING
+        ids = _ids(found)
+        return ids[count] if len(ids) > count else BEGINNING
 
     async def take(self, position: Position) -> list[Message]:
         """Return what is new for a client, as much as may be sent at once; move its position."""
         self._adopt(position)
         messages: list[Message] = []
-        if self._is_behind(position):
-            if position.after >= self._since:
-                messages = [event for event in self._events if event.id > position.after]
-                end = self._last
+        after, end = position.after, self._last
+        if after is not None and end is not None and after < end:
+            if after >= self._since:
+                messages = [event for event in self._events if event.id > after]
             else:
-                messages, end = await self._fetch(position)
+                # what comes while Redis is asked comes next time
+                messages, end = await self._fetch(after, end)
             messages, end = _first_of(messages, end)
             position.after = end
         new = [entry for entry in self._figures.values() if entry[0] > position.figures]
@@ -236,24 +239,23 @@ class Hub:
         elif position.after > self._last:
             position.after = self._since
 
-    async def _fetch(self, position: Position) -> tuple[list[Message], StreamId]:
+    async def _fetch(self, after: StreamId, last: StreamId) -> tuple[list[Message], StreamId]:
         """Return events that the reader no longer has, and where they end.
 
         The client stays where it is while Redis is away.
         """
-        last = self._last  # what comes while Redis is asked comes next time
         try:
             async with self._connection() as client:
                 entries = await client.xrange(
                     self._config.progress_stream,
-                    min=f"({show_id(position.after)}",
+                    min=f"({show_id(after)}",
                     max=show_id(last),
                     count=PAGE,
                 )
         except (redis.exceptions.RedisError, OSError) as error:
             self.set_away("redis", self._sentence(error))
-            return [], position.after
-        messages = list(_messages(entries))
+            return [], after
+        messages = list(_messages(cast("list[Entry]", entries)))  # decode_responses
         return messages, messages[-1].id if messages else last
 
     async def _read(self) -> None:
@@ -272,19 +274,19 @@ class Hub:
         newest = await client.xrevrange(self._config.progress_stream, count=1)
         if not self._is_the_reader():
             return
-        self._begin((parse_id(newest[0][0]) if newest else None) or BEGINNING)
+        last = self._begin(_ids(newest)[0] if newest else BEGINNING)
         self.set_away("redis", None)
         self._reading.set()
         while True:
             answer = await client.xread(
-                {self._config.progress_stream: show_id(self._last)},
+                {self._config.progress_stream: show_id(last)},
                 count=PAGE,
                 block=BLOCK_SECONDS * 1000,
             )
             if not self._is_the_reader():
                 return
             if answer:
-                self._append(_messages(_entries(answer)))
+                last = self._append(last, _messages(_entries(answer)))
 
     def _is_the_reader(self) -> bool:
         """Say whether this task is (still) the one that reads for all.
@@ -295,22 +297,28 @@ class Hub:
         """
         return asyncio.current_task() is self._reader
 
-    def _begin(self, newest: StreamId) -> None:
-        """Start at the end of the stream, or go on; a stream that was lost begins anew."""
+    def _begin(self, newest: StreamId) -> StreamId:
+        """Start at the end of the stream, or go on; a stream that was lost begins anew.
+
+        Returns:
+            the event behind which to read.
+        """
         if self._last is None:
             self._last = self._since = newest
             self._events.clear()
         elif newest < self._last:
             self._last = self._since = BEGINNING
             self._events.clear()
+        return self._last
 
-    def _append(self, messages: Iterable[Message]) -> None:
+    def _append(self, last: StreamId, messages: Iterable[Message]) -> StreamId:
         for message in messages:
             self._events.append(message)
-            self._last = message.id
+            self._last = last = message.id
         while len(self._events) > EVENTS_KEPT:
             self._since = self._events.popleft().id
         self.wake()
+        return last
 
     def _connection(self) -> Redis:
         return Redis.from_url(
@@ -335,13 +343,19 @@ def _first_of(messages: list[Message], end: StreamId) -> tuple[list[Message], St
     return messages, end
 
 
-def _entries(answer: Any) -> list[tuple[str, dict[str, str]]]:
+def _ids(entries: object) -> list[StreamId]:
+    """Return the ids of entries as Redis answers them."""
+    # decode_responses
+    return [parse_id(entry_id) or BEGINNING for entry_id, _ in cast("list[Entry]", entries)]
+
+
+def _entries(answer: Any) -> list[Entry]:
     """Return the entries of one stream from what XREAD answers, in either protocol of Redis."""
     [(_, entries)] = answer.items() if isinstance(answer, dict) else answer
     return entries[0] if entries and isinstance(entries[0], list) else entries
 
 
-def _messages(entries: Iterable[tuple[str, dict[str, str]]]) -> Iterable[Message]:
+def _messages(entries: Iterable[Entry]) -> Iterable[Message]:
     for entry_id, fields in entries:
         scan = int(fields["scan"]) if fields.get("scan", "").isdigit() else None
         try:
@@ -351,4 +365,4 @@ def _messages(entries: Iterable[tuple[str, dict[str, str]]]) -> Iterable[Message
             data = None
         kind = re.sub(r"[^\w.]", "_", fields.get("kind", "unknown"))
         text = "" if data is None else event_text(kind, data, entry_id)
-        yield Message(text, id=parse_id(entry_id), scan=scan)
+        yield Message(text, id=parse_id(entry_id) or BEGINNING, scan=scan)

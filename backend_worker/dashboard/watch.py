@@ -16,6 +16,7 @@ from backend_worker.dashboard.workers import Workers
 from backend_worker.progress import figures
 from backend_worker.progress.connection import impatient_client
 from backend_worker.progress.rate import Rate
+from backend_worker.queues import UNACKED_KEY
 from backend_worker.storage import scans, search
 from backend_worker.tasks import broker
 
@@ -254,7 +255,7 @@ def _queues() -> dict[str, Any]:
     with impatient_client(REDIS_SECONDS) as client:
         return {
             "waiting": broker.queue_lengths(client),
-            "under_way": client.hlen(broker.UNACKED_KEY),
+            "under_way": client.hlen(UNACKED_KEY),
         }
 
 

@@ -7,9 +7,9 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-import kombu
 import kombu.exceptions
 import redis.exceptions
+from kombu.connection import Connection
 from kombu.pidbox import Mailbox
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Workers:
         self._config = config
         # what Celery's own remote control uses
         self._mailbox = Mailbox("celery", type="fanout", accept=["json"], serializer="json")
-        self._connection: kombu.Connection | None = None
+        self._connection: Connection | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="workers")
 
     async def ask(self) -> list[dict[str, Any]]:
@@ -78,8 +78,8 @@ class Workers:
             if "error" not in figures
         ]
 
-    def _connect(self) -> kombu.Connection:
-        connection = kombu.Connection(
+    def _connect(self) -> Connection:
+        connection = Connection(
             self._config.redis_url,
             transport_options={
                 "socket_timeout": SOCKET_SECONDS,

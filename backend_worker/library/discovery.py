@@ -51,15 +51,15 @@ def compare(
             if row[4] != "gone":
                 yield Verdict.MISSING, row[0], row[3]
             row = next(known_files, None)
-        same_path = row is not None and row[0] == path
-        if path in under_way or (same_path and row[5] == scan_id):
-            yield Verdict.UNDER_WAY, path, row[3] if same_path else 0
-        elif same_path and row[1] == size and row[2] == mtime_ns and row[4] != "gone":
-            verdict = Verdict.UNCHANGED if row[4] == "stored" else Verdict.FAILED
-            yield verdict, path, row[3]
+        same = row if row is not None and row[0] == path else None
+        if path in under_way or (same and same[5] == scan_id):
+            yield Verdict.UNDER_WAY, path, same[3] if same else 0
+        elif same and same[1] == size and same[2] == mtime_ns and same[4] != "gone":
+            verdict = Verdict.UNCHANGED if same[4] == "stored" else Verdict.FAILED
+            yield verdict, path, same[3]
         else:
-            yield judge(path, mtime_ns), path, row[3] if same_path else 0
-        if same_path:
+            yield judge(path, mtime_ns), path, same[3] if same else 0
+        if same:
             row = next(known_files, None)
     while row is not None:
         if row[4] != "gone":

@@ -75,14 +75,16 @@ def track_vectors(features: Sequence[TrackFeatures]) -> list[list[float]]:
         ]
         for track in features
     ).toarray()
-    return _of_length_one(hashed).tolist()
+    rows: list[list[float]] = _of_length_one(hashed).tolist()
+    return rows
 
 
 def _of_length_one(rows: np.ndarray) -> np.ndarray:
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     # Signs may cancel out exactly; any fixed direction serves, a zero vector has no cosine.
     rows[lengths[:, 0] < 1e-9] = 1.0
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    unit: np.ndarray = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return unit
 
 
 def _tokens(track: TrackFeatures) -> Iterator[tuple[str, float]]:

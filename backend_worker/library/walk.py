@@ -12,6 +12,8 @@ import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from backend_worker.library.paths import shown
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
@@ -66,7 +68,7 @@ class Walk:
             parent_device = os.stat(os.path.join(self._real_root, b"..")).st_dev
             os.scandir(self.root).close()
         except OSError as error:
-            raise RootUnusableError(f"{_shown(self.root)}: {error.strerror}") from error
+            raise RootUnusableError(f"{shown(self.root)}: {error.strerror}") from error
         if status.st_dev != parent_device:
             self.mount_points[self.root] = status.st_dev
         yield from self._descend(status.st_dev)
@@ -77,11 +79,10 @@ class Walk:
         stack = [self._entries(self.root, root_device, ())]
         while stack:
             for item in stack[-1]:
-                if type(item) is tuple:
-                    yield item
-                else:
+                if isinstance(item, _Folder):
                     stack.append(self._entries(item.path, item.device, item.ignored))
                     break
+                yield item
             else:
                 stack.pop()
 
@@ -234,7 +235,3 @@ class _IgnoreRules:
 
 def _sort_key(row: tuple[bytes, os.DirEntry[bytes], bool]) -> bytes:
     return row[0]
-
-
-def _shown(path: bytes) -> str:
-    return path.decode("utf-8", "backslashreplace")

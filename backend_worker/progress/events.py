@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from backend_worker.config import get_config
 from backend_worker.progress.connection import redis_client
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import redis
+    from redis.typing import EncodableT, FieldT
+
+    Fields = dict[FieldT, EncodableT]
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +51,11 @@ def publish_all(
     try:
         pipeline = (client or redis_client()).pipeline(transaction=False)
         for kind, details in events:
-            entry = {"kind": kind, "time": f"{time.time():.3f}", "details": json.dumps(details)}
+            entry: Fields = {
+                "kind": kind,
+                "time": f"{time.time():.3f}",
+                "details": json.dumps(details),
+            }
             if scan_id is not None:
                 entry["scan"] = str(scan_id)
             pipeline.xadd(
@@ -69,7 +76,8 @@ def read(after: str = "-", count: int = 1000) -> list[dict[str, Any]]:
         redis.RedisError: Redis is away.
     """
     start = after if after == "-" else f"({after}"
-    entries = redis_client().xrange(get_config().progress_stream, min=start, count=count)
+    found = redis_client().xrange(get_config().progress_stream, min=start, count=count)
+    entries = cast("list[tuple[str, dict[str, str]]]", found)  # decode_responses
     return [
         {
             **json.loads(fields["details"]),  # first: a scan's figures have an id as well

@@ -10,7 +10,7 @@ import logging
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import redis.exceptions
 
@@ -18,6 +18,8 @@ from backend_worker.progress.connection import redis_client
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from redis.typing import EncodableT, FieldT
 
 logger = logging.getLogger(__name__)
 
@@ -133,7 +135,8 @@ def get(scan_id: int) -> Figures:
     Raises:
         redis.RedisError: Redis is away.
     """
-    return _figures(scan_id, redis_client().hgetall(_key(scan_id)))
+    found = redis_client().hgetall(_key(scan_id))
+    return _figures(scan_id, cast("dict[str, str]", found))  # decode_responses
 
 
 def running(client: redis.Redis | None = None) -> list[Figures]:
@@ -146,7 +149,7 @@ def running(client: redis.Redis | None = None) -> list[Figures]:
         redis.RedisError: Redis is away.
     """
     client = redis_client() if client is None else client
-    return of(client.smembers(RUNNING_KEY), client)
+    return of(cast("set[str]", client.smembers(RUNNING_KEY)), client)
 
 
 def of(scan_ids: Iterable[str], client: redis.Redis) -> list[Figures]:
@@ -167,7 +170,7 @@ def of(scan_ids: Iterable[str], client: redis.Redis) -> list[Figures]:
 def _set(
     pipeline: redis.client.Pipeline, scan_id: int, values: Mapping[str, str | float | bool]
 ) -> None:
-    fields = {name: _as_text(value) for name, value in values.items()}
+    fields: dict[FieldT, EncodableT] = {name: _as_text(value) for name, value in values.items()}
     pipeline.hset(_key(scan_id), mapping=fields)
     # only if it has none: a batch that comes late must not call back a scan that has ended
     pipeline.hsetnx(_key(scan_id), "status", _RUNNING)

@@ -84,12 +84,27 @@ def albums(album_ids: Sequence[int]) -> list[AlbumForCover]:
                 pictures[album_id][picture] = None
     return [
         AlbumForCover(
-            *facts,
-            multi_disc=multi_disc or len(discs[facts[0]]) > 1,
-            embedded=tuple(pictures[facts[0]]),
-            directories=tuple(directories[facts[0]]),
+            album_id,
+            title,
+            artist,
+            mbid,
+            release_group_mbid,
+            cover,
+            cover_source,
+            multi_disc=multi_disc or len(discs[album_id]) > 1,
+            embedded=tuple(pictures[album_id]),
+            directories=tuple(directories[album_id]),
         )
-        for *facts, multi_disc in rows
+        for (
+            album_id,
+            title,
+            artist,
+            mbid,
+            release_group_mbid,
+            cover,
+            cover_source,
+            multi_disc,
+        ) in rows
     ]
 
 

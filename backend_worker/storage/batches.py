@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from backend_worker.storage.connection import transaction
+from backend_worker.storage.connection import one_row, transaction
 from backend_worker.storage.walks import WalkCounts, record_counts
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ def next_batch_number(scan_id: int) -> int:
     """Return the first unused number for a batch of this scan."""
     with transaction() as cursor:
         cursor.execute("SELECT count(*) FROM scan_batch WHERE scan_id = %s", (scan_id,))
-        return cursor.fetchone()[0] + 1
+        count: int = one_row(cursor)[0]
+        return count + 1
 
 
 def add_batch(scan_id: int, batch_id: str, paths: Sequence[bytes], counts: WalkCounts) -> bool:
@@ -109,7 +110,8 @@ def fail_batch(batch_id: str, reason: str) -> int | None:
         row = cursor.fetchone()
         if row is None:
             return None
-        scan_id, paths = row
+        scan_id: int | None = row[0]
+        paths = row[1]
         cursor.execute(
             "INSERT INTO file (path, size, mtime_ns, state, reason, scan_id)"
             " SELECT path, 0, -1, 'failed', %(reason)s, %(scan)s FROM unnest(%(paths)s) AS path"

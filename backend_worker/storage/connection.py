@@ -102,7 +102,7 @@ def connect(**options: Any) -> psycopg2.extensions.connection:
     """
     config = get_config()
     try:
-        connection = psycopg2.connect(
+        connection: psycopg2.extensions.connection = psycopg2.connect(
             config.database_url,
             **{
                 "connect_timeout": config.database_connect_timeout,
@@ -132,23 +132,41 @@ def limit_statements(seconds: float) -> None:
 
 def process_connection() -> psycopg2.extensions.connection:
     """Return this thread's connection; a forked child never uses its parent's."""
-    if connection_is_open():
-        return _current.connection
-    _current.connection = connect(options=" ".join(_options))
-    _current.owner = os.getpid()
-    return _current.connection
+    connection = _open_connection()
+    if connection is None:
+        connection = _current.connection = connect(options=" ".join(_options))
+        _current.owner = os.getpid()
+    return connection
 
 
 def connection_is_open() -> bool:
     """Say whether this thread has a connection that was not lost."""
+    return _open_connection() is not None
+
+
+def _open_connection() -> psycopg2.extensions.connection | None:
     connection = _current.connection
-    return connection is not None and _current.owner == os.getpid() and not connection.closed
+    if connection is None or _current.owner != os.getpid() or connection.closed:
+        return None
+    return connection
+
+
+def one_row(cursor: psycopg2.extensions.cursor) -> tuple[Any, ...]:
+    """Return the row that a query gives always, such as that of an aggregate.
+
+    Raises:
+        LookupError: it gave none.
+    """
+    row = cursor.fetchone()
+    if row is None:
+        raise LookupError("PostgreSQL gave no row where there always is one")
+    return row
 
 
 def close_process_connection() -> None:
     """Close this thread's connection, if it has one."""
-    if connection_is_open():
-        _current.connection.close()
+    if connection := _open_connection():
+        connection.close()
     _current.connection = None
 
 
@@ -213,7 +231,7 @@ def session_lock(*keys: int) -> Iterator[bool]:
     try:
         with transaction() as cursor:
             cursor.execute(f"SELECT pg_try_advisory_lock({numbers})", keys)
-            mine = cursor.fetchone()[0]
+            mine = one_row(cursor)[0]
     except psycopg2.Error:
         # a query that is cancelled may have taken it, and a rollback does not give it back
         close_process_connection()

@@ -7,7 +7,12 @@ import re
 from typing import TYPE_CHECKING
 
 from backend_worker.storage import migrations
-from backend_worker.storage.connection import LACKS_RIGHTS, LACKS_TABLES, DatabaseUnusableError
+from backend_worker.storage.connection import (
+    LACKS_RIGHTS,
+    LACKS_TABLES,
+    DatabaseUnusableError,
+    one_row,
+)
 
 if TYPE_CHECKING:
     import psycopg2.extensions
@@ -33,7 +38,7 @@ def check(cursor: psycopg2.extensions.cursor) -> None:
     )
     closed = [f"table {name}" for (name,) in cursor]
     cursor.execute("SELECT has_database_privilege(current_database(), 'TEMPORARY')")
-    if not cursor.fetchone()[0]:
+    if not one_row(cursor)[0]:
         closed.append("temporary tables")
     if closed:
         raise DatabaseUnusableError(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from backend_worker.storage import entities as merge
 from backend_worker.storage import moves, statistics
-from backend_worker.storage.connection import transaction
+from backend_worker.storage.connection import one_row, transaction
 from backend_worker.storage.staging import stage
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def stored_before(batch_id: str, paths: Sequence[bytes]) -> InsertResult:
     """
     with transaction() as cursor:
         cursor.execute("SELECT state, scan_id FROM scan_batch WHERE id = %s", (batch_id,))
-        state, scan_id = cursor.fetchone()
+        state, scan_id = one_row(cursor)
         return _before(cursor, state, scan_id, paths)
 
 
@@ -133,7 +133,8 @@ def _claim(cursor: psycopg2.extensions.cursor, batch_id: str, files: int) -> tup
         (batch_id, files),
     )
     cursor.execute("SELECT state, scan_id FROM scan_batch WHERE id = %s FOR UPDATE", (batch_id,))
-    return cursor.fetchone()
+    state, scan_id = one_row(cursor)
+    return state, scan_id
 
 
 def _before(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from backend_worker.storage.connection import connect, transaction
+from backend_worker.storage.connection import connect, one_row, transaction
 from backend_worker.storage.insert import INSERT_LOCK
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def purge_orphans() -> dict[str, int]:
     with transaction() as cursor:
         _exclude_inserts(cursor)
         cursor.execute("SELECT EXISTS (SELECT FROM scan WHERE status IN ('running', 'cancelling'))")
-        if cursor.fetchone()[0]:
+        if one_row(cursor)[0]:
             return {"albums": 0, "artists": 0, "words": 0}
         cursor.execute(
             "DELETE FROM album WHERE NOT EXISTS (SELECT FROM track WHERE album_id = album.id)"
@@ -166,7 +166,7 @@ def inconsistencies() -> dict[str, int]:
         found = {}
         for sentence, query in _INCONSISTENCIES.items():
             cursor.execute(query)
-            found[sentence] = cursor.fetchone()[0]
+            found[sentence] = one_row(cursor)[0]
     return {sentence: count for sentence, count in found.items() if count}
 
 
@@ -191,5 +191,5 @@ def database_facts() -> dict[str, Any]:
         cursor.execute(
             "SELECT pg_database_size(current_database()), current_setting('server_version')"
         )
-        size, version = cursor.fetchone()
+        size, version = one_row(cursor)
         return {"database_bytes": size, "postgresql": version}

@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from backend_worker.storage.connection import one_row
+
 if TYPE_CHECKING:
     import psycopg2.extensions
 
@@ -79,7 +81,7 @@ def pending(connection: psycopg2.extensions.connection) -> list[Migration]:
     """Return the migrations that the database still lacks, without changing anything."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT to_regclass('schema_migration') IS NOT NULL")
-        if not cursor.fetchone()[0]:
+        if not one_row(cursor)[0]:
             return available()
         return _check(_applied(cursor))
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from backend_worker.library.paths import shown
 from backend_worker.storage import fitness
-from backend_worker.storage.connection import transaction
+from backend_worker.storage.connection import one_row, transaction
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -26,10 +27,9 @@ class ScanRunningError(RuntimeError):
         self.root = root
 
     def __str__(self) -> str:
-        shown = self.root.decode("utf-8", "replace")
         return (
-            f"scan {self.scan_id} of {shown} is still running: wait for it, or cancel it with "
-            f"`backend-worker cancel {self.scan_id}`"
+            f"scan {self.scan_id} of {shown(self.root)} is still running: wait for it, or cancel it"
+            f" with `backend-worker cancel {self.scan_id}`"
         )
 
 
@@ -93,10 +93,12 @@ def begin(root: bytes, task_id: str) -> int:
         # Its number is told to who asked for the scan: a power cut must not take it back.
         cursor.execute("SET LOCAL synchronous_commit = on")
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", (SCAN_START_LOCK,))
+        scan_id: int
         cursor.execute("SELECT id FROM scan WHERE task_id = %s", (task_id,))
         row = cursor.fetchone()
         if row is not None:
-            return row[0]
+            (scan_id,) = row
+            return scan_id
         cursor.execute(
             "SELECT id, root FROM scan WHERE status IN ('running', 'cancelling') ORDER BY id"
         )
@@ -112,7 +114,8 @@ def begin(root: bytes, task_id: str) -> int:
         cursor.execute(
             "INSERT INTO scan (root, task_id) VALUES (%s, %s) RETURNING id", (root, task_id)
         )
-        return cursor.fetchone()[0]
+        (scan_id,) = one_row(cursor)
+        return scan_id
 
 
 def overlaps(one: bytes, other: bytes) -> bool:
@@ -209,7 +212,7 @@ def finish_if_done(scan_id: int) -> ScanStatus | None:
             "SELECT EXISTS (SELECT FROM scan_batch WHERE scan_id = %s AND state = 'pending')",
             (scan_id,),
         )
-        work_left = cursor.fetchone()[0] or (status == "running" and not walk_ended)
+        work_left = one_row(cursor)[0] or (status == "running" and not walk_ended)
         if work_left:
             return None
         _finish(cursor, scan_id, "completed" if status == "running" else "cancelled")
@@ -278,7 +281,7 @@ def recent(limit: int = 5) -> list[ScanStatus]:
 
 
 def _status(row: tuple[Any, ...]) -> ScanStatus:
-    return ScanStatus(row[0], bytes(row[1]).decode("utf-8", "replace"), *row[2:])
+    return ScanStatus(row[0], shown(bytes(row[1])), *row[2:])
 
 
 def errors_of(scan_id: int, limit: int = 100) -> list[tuple[str, str]]:
@@ -288,7 +291,7 @@ def errors_of(scan_id: int, limit: int = 100) -> list[tuple[str, str]]:
             "SELECT path, reason FROM scan_error WHERE scan_id = %s ORDER BY path LIMIT %s",
             (scan_id, limit),
         )
-        return [(bytes(path).decode("utf-8", "replace"), reason) for path, reason in cursor]
+        return [(shown(bytes(path)), reason) for path, reason in cursor]
 
 
 def failure_reasons(scan_id: int, limit: int) -> list[tuple[str, int]]:

@@ -6,7 +6,8 @@ import math
 import unicodedata
 from typing import Any
 
-from backend_worker.storage.connection import transaction
+from backend_worker.library.paths import shown
+from backend_worker.storage.connection import one_row, transaction
 
 # Characters of a search: nobody types more, and each word of it costs a look-up.
 LONGEST_SEARCH = 200
@@ -149,7 +150,8 @@ def search_form(cursor: Any, text: str) -> str:
     # PostgreSQL takes neither NUL nor lone surrogates (a byte of the terminal that is no UTF-8)
     text = text[:LONGEST_SEARCH].replace("\0", " ").encode("utf-8", "ignore").decode()
     cursor.execute("SELECT search_form(%s)", (text,))
-    return cursor.fetchone()[0]
+    form: str = one_row(cursor)[0]
+    return form
 
 
 def words_of(form: str) -> list[str]:
@@ -294,7 +296,7 @@ def as_dicts(cursor: Any) -> list[dict[str, Any]]:
     for row in rows:
         if "path" in row:
             # shown to people: a byte that is not UTF-8 becomes \xNN
-            row["path"] = bytes(row["path"]).decode("utf-8", "backslashreplace")
+            row["path"] = shown(bytes(row["path"]))
     return rows
 
 

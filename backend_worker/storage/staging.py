@@ -144,7 +144,7 @@ def _stage_files(
     tracks: Sequence[TrackEntity],
     failures: Sequence[FailedFile],
 ) -> None:
-    rows = [
+    rows: list[tuple[bytes, int, int, bytes | None, str | None]] = [
         (
             os.fsencode(track.record["path"]),
             track.record.get("size", 0),

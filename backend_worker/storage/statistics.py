@@ -7,7 +7,7 @@ each artist anew (18 s for 10,000 tracks, 0.2 s with statistics).
 
 from __future__ import annotations
 
-from backend_worker.storage.connection import transaction
+from backend_worker.storage.connection import one_row, transaction
 
 # Only what queries compare or join by: the texts would cost most and help nothing.
 _COLUMNS = (
@@ -41,7 +41,7 @@ def refresh(*, growth: float) -> bool:
             " FROM pg_class WHERE oid = 'track'::regclass",
             (growth, _SMALL, STATISTICS_LOCK),
         )
-        grown = cursor.fetchone()[0]
+        grown: bool = one_row(cursor)[0]
         if grown:
             cursor.execute(f"ANALYZE {', '.join(_COLUMNS)}")
         return grown

@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 import kombu.exceptions
 import redis.exceptions
@@ -27,14 +27,15 @@ from backend_worker.tasks.delivery import count_delivery, forget_deliveries
 from backend_worker.tasks.touch import FolderHangsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
+Function = TypeVar("Function", bound="Callable[..., Any]")
 Item = TypeVar("Item")
 
 logger = logging.getLogger(__name__)
 
 # Conditions that pass by themselves: a server restarting, a deadlock, a full disk.
-TRANSIENT = (
+TRANSIENT: tuple[type[Exception], ...] = (
     *RETRYABLE,
     DatabaseAwayError,
     CoverStoreError,
@@ -65,6 +66,20 @@ class KillsItsProcessError(RuntimeError):
     """A task whose process died again and again; it is given up."""
 
 
+def task(
+    name: str, base: type[Task] | None = None, **options: Any
+) -> Callable[[Function], Function]:
+    """Declare a function as a task; ``app.task``, which says no types.
+
+    Args:
+        name: the task's name in messages.
+        base: its class; a :class:`PipelineTask` unless told.
+        **options: further ones of Celery's ``app.task``.
+    """
+    declare = app.task(name=name, base=base or PipelineTask, **options)
+    return cast("Callable[[Function], Function]", declare)
+
+
 class PipelineTask(Task):
     """A task that is tried again, with growing pauses, until PostgreSQL or Redis is back.
 
@@ -75,14 +90,15 @@ class PipelineTask(Task):
     """
 
     abstract = True
-    autoretry_for = TRANSIENT
+    autoretry_for: ClassVar[tuple[type[Exception], ...]] = TRANSIENT
     dont_autoretry_for = PERMANENT
     # logged below; a stack trace would tell nothing more
-    throws = (ArgumentError, DatabaseUnusableError)
-    max_retries = None
+    throws = (ArgumentError, DatabaseUnusableError)  # type: ignore[assignment] # Celery's is ()
+    max_retries = None  # type: ignore[assignment] # Celery's is 3; it takes None for no limit
     retry_backoff = 1  # seconds, doubled each time
     retry_backoff_max = LONGEST_RETRY_SECONDS
     retry_jitter = True
+    __header__: Callable[..., None]  # made by Celery: has the function's signature
 
     def before_start(self, task_id: str, args: Any, kwargs: Any) -> None:
         """Check the arguments' number and names, and count a repeated delivery.

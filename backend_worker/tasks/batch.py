@@ -10,11 +10,11 @@ from backend_worker.library.grouping import group
 from backend_worker.library.model import TrackRecord
 from backend_worker.storage import batches
 from backend_worker.tasks.arguments import ArgumentError, as_record
-from backend_worker.tasks.base import send
+from backend_worker.tasks.base import send, task
 from backend_worker.tasks.batch_task import BatchTask
 
 
-@app.task(name="batch.process_entities", base=BatchTask)
+@task("batch.process_entities", base=BatchTask)
 def process_entities(
     metadata_list: dict[str, Any] | list[dict[str, Any]], batch_id: str | int | None = None
 ) -> None:

@@ -47,7 +47,9 @@ class BatchTask(PipelineTask):
         if not batch_id:
             return
         if isinstance(exc, DatabaseUnusableError):
-            abandon_scan(batches.scan_of(batch_id), str(exc))
+            scan_id = batches.scan_of(batch_id)
+            if scan_id is not None:
+                abandon_scan(scan_id, str(exc))
             return
         scan_id = batches.fail_batch(batch_id, f"internal error in {self.name}: {one_line(exc)}")
         if scan_id is not None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import socket
 
-from backend_worker.celery_app import app
+from celery import Task
+
+from backend_worker.tasks.base import task
 
 
 # Neither tried again nor waited for: it says how things stand now.
-@app.task(name="maintenance.canary", ignore_result=False)
+@task("maintenance.canary", base=Task, ignore_result=False)
 def canary() -> dict[str, str | int]:
     """Return where it ran."""
     return {"host": socket.gethostname(), "pid": os.getpid()}

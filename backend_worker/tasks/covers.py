@@ -16,12 +16,13 @@ from backend_worker.celery_app import app
 from backend_worker.config import get_config
 from backend_worker.library.artwork import folder
 from backend_worker.library.artwork.store import CoverStore, CoverStoreError, digest
+from backend_worker.library.paths import quoted
 from backend_worker.library.remote.cover_art_archive import front_cover
 from backend_worker.progress import events
 from backend_worker.storage import artwork
 from backend_worker.tasks import touch
 from backend_worker.tasks.arguments import as_ids, as_paths
-from backend_worker.tasks.base import PipelineTask, chunks, send
+from backend_worker.tasks.base import chunks, send, task
 from backend_worker.tasks.delivery import count_delivery, forget_deliveries
 from backend_worker.tasks.extract import read_files
 from backend_worker.tasks.followup import ENTITIES_PER_MESSAGE
@@ -30,6 +31,8 @@ from backend_worker.tasks.remote import DAY_SECONDS, SharedService
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from backend_worker.library.remote.cover_art_archive import Kind
+
 logger = logging.getLogger(__name__)
 
 EMBEDDED, FOLDER, ARCHIVE, ALBUM = "embedded", "folder", "cover-art-archive", "album"
@@ -37,7 +40,7 @@ EMBEDDED, FOLDER, ARCHIVE, ALBUM = "embedded", "folder", "cover-art-archive", "a
 MOST_ALBUMS_IN_FOLDER = 3
 
 
-@app.task(name="covers.process_album_covers", base=PipelineTask)
+@task("covers.process_album_covers")
 def process_album_covers(album_ids: Sequence[int | str], priority: str | None = None) -> None:
     """Find the covers of these albums; artists without an image get one from them.
 
@@ -54,7 +57,7 @@ def process_album_covers(album_ids: Sequence[int | str], priority: str | None = 
         logger.error("no covers are stored: %s", error)  # noqa: TRY400 - the sentence says all
 
 
-@app.task(name="covers.process_artist_images", base=PipelineTask)
+@task("covers.process_artist_images")
 def process_artist_images(artist_ids: Sequence[int | str], priority: str | None = None) -> None:
     """Find the images of these artists: ``artist.*`` above the albums, else a cover.
 
@@ -71,7 +74,7 @@ def process_artist_images(artist_ids: Sequence[int | str], priority: str | None 
         logger.error("no images are stored: %s", error)  # noqa: TRY400 - as above
 
 
-@app.task(name="covers.extract_embedded", base=PipelineTask)
+@task("covers.extract_embedded")
 def extract_embedded(file_paths: Sequence[str] | str) -> None:
     """Read the pictures embedded in these files again, then look for their albums' covers.
 
@@ -90,8 +93,8 @@ def extract_embedded(file_paths: Sequence[str] | str) -> None:
         return
     for failure in failures:
         logger.info(
-            "could not be read: %r: %s",
-            failure.path,
+            "could not be read: %s: %s",
+            quoted(failure.path),
             failure.reason,
             extra={"reason": failure.reason},
         )
@@ -171,9 +174,9 @@ def _local_cover(
         if pictures.is_usable(picture):
             return picture, EMBEDDED
     for path in folder.album_images(directories, multi_disc=album.multi_disc):
-        picture = _from_file(pictures, path)
-        if picture is not None:
-            return picture, FOLDER
+        found = _from_file(pictures, path)
+        if found is not None:
+            return found, FOLDER
     return None
 
 
@@ -182,7 +185,9 @@ def _from_file(pictures: _Pictures, path: str) -> str | None:
         data = folder.read_image(path)
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        logger.info("the picture %r cannot be read: %s", path, error, extra={"reason": reason})
+        logger.info(
+            "the picture %s cannot be read: %s", quoted(path), error, extra={"reason": reason}
+        )
         return None
     picture = digest(data)
     return picture if pictures.is_usable(picture, data) else None
@@ -191,7 +196,11 @@ def _from_file(pictures: _Pictures, path: str) -> str | None:
 def _archive_cover(
     pictures: _Pictures, album: artwork.AlbumForCover, archive: SharedService
 ) -> tuple[str, str] | None:
-    for kind, mbid in (("release", album.mbid), ("release-group", album.release_group_mbid)):
+    ids: tuple[tuple[Kind, str | None], ...] = (
+        ("release", album.mbid),
+        ("release-group", album.release_group_mbid),
+    )
+    for kind, mbid in ids:
         if mbid is None:
             continue
         key = f"{kind}/{mbid}"

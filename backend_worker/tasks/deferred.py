@@ -6,14 +6,13 @@ import functools
 import logging
 from typing import TYPE_CHECKING
 
-from backend_worker.celery_app import app
 from backend_worker.config import get_config
 from backend_worker.library.features import MODEL_VERSION
 from backend_worker.library.remote.musicbrainz import find_release
 from backend_worker.storage import artwork
 from backend_worker.storage import vectors as storage
 from backend_worker.tasks.arguments import as_ids
-from backend_worker.tasks.base import PipelineTask, chunks, send
+from backend_worker.tasks.base import chunks, send, task
 from backend_worker.tasks.followup import ENTITIES_PER_MESSAGE
 from backend_worker.tasks.remote import SharedService
 
@@ -28,7 +27,7 @@ FIRST_LOOK_SECONDS = 1
 LONGEST_LOOK_SECONDS = 60
 
 
-@app.task(name="metadata.enrich_batch", base=PipelineTask)
+@task("metadata.enrich_batch")
 def enrich_batch(album_ids: Sequence[int | str]) -> None:
     """Ask MusicBrainz for missing release ids, if configured; then ask for covers.
 
@@ -60,7 +59,7 @@ def enrich_batch(album_ids: Sequence[int | str]) -> None:
         send("covers.process_album_covers", [found])
 
 
-@app.task(name="vectorization.artists", base=PipelineTask)
+@task("vectorization.artists")
 def artists(artist_ids: Sequence[int | str], looks: int = 1) -> None:
     """Make the vectors of these artists from those of their tracks.
 

@@ -20,6 +20,7 @@ from backend_worker.config import get_config
 from backend_worker.library.artwork.store import CoverStore
 from backend_worker.library.grouping import group
 from backend_worker.library.model import FailedFile, TrackRecord
+from backend_worker.library.paths import quoted
 from backend_worker.library.settling import facts_of, is_fresh
 from backend_worker.library.tags import FileOutOfReachError, UnreadableFile, read_track
 from backend_worker.library.walk import LONGEST_PATH
@@ -27,7 +28,7 @@ from backend_worker.storage import batches
 from backend_worker.storage.maintenance import READ_AGAIN
 from backend_worker.tasks import touch
 from backend_worker.tasks.arguments import as_paths
-from backend_worker.tasks.base import chunks, send, send_paths
+from backend_worker.tasks.base import chunks, send, send_paths, task
 from backend_worker.tasks.batch_task import BatchTask
 from backend_worker.tasks.delivery import counted_delivery
 from backend_worker.tasks.insert import follow_again, store
@@ -54,7 +55,7 @@ class _ReadingTookTooLongError(Exception):
         self.at_work = at_work
 
 
-@app.task(name="metadata.extract_batch", base=BatchTask)
+@task("metadata.extract_batch", base=BatchTask)
 def extract_batch(file_paths: Sequence[str], batch_id: str | int | None = None) -> None:
     """Read the files, group and store what they hold.
 
@@ -193,7 +194,7 @@ def _read_file(
     without the file's time of change: so the next scan reads it again.
     """
     if "\0" in path or len(os.fsencode(path)) > LONGEST_PATH:
-        logger.warning("not a usable path: %.200r", path)  # a scan sends none
+        logger.warning("not a usable path: %.200s", quoted(path))  # a scan sends none
         return None
     touch.begin(os.fsencode(path))
     try:
@@ -250,7 +251,7 @@ def _isolate(batch_id: str, file_paths: Sequence[str]) -> None:
         return
     failures = []
     for path in file_paths:
-        logger.warning("%r kills its reader: recorded as failed", path)
+        logger.warning("%s kills its reader: recorded as failed", quoted(path))
         try:
             with touch.looking_at(os.fsencode(path)):
                 status = os.stat(path)

@@ -72,7 +72,7 @@ def _tell_figures(scan_id: int, folder: str) -> None:
     status = scans.get(scan_id)
     if status is None or not status.active:
         return
-    values = {
+    values: dict[str, str | float | bool] = {
         "root": status.root,
         "started": status.started_at.timestamp(),
     }

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from backend_worker.celery_app import app
 from backend_worker.library.model import EntityBatch, FailedFile
+from backend_worker.library.paths import quoted, shown
 from backend_worker.progress import events
 from backend_worker.storage import scans
 from backend_worker.storage.insert import InsertResult, insert_batch, stored_before
 from backend_worker.tasks import touch
 from backend_worker.tasks.arguments import ArgumentError
-from backend_worker.tasks.base import send
+from backend_worker.tasks.base import send, task
 from backend_worker.tasks.batch_task import BatchTask
 from backend_worker.tasks.followup import end_scan_if_done, follow_up
 from backend_worker.tasks.pending import ask_for_vectors, note_tracks
@@ -40,7 +41,7 @@ class InsertTask(BatchTask):
         return None if batch_id is None else str(batch_id)
 
 
-@app.task(name="insert.direct_batch", base=InsertTask)
+@task("insert.direct_batch", base=InsertTask)
 def direct_batch(insertion_data: dict[str, Any]) -> None:
     """Store a grouped batch; messages are sent only after the commit.
 
@@ -82,7 +83,7 @@ def store(
     if result.cancelled:
         logger.debug("batch %s was cancelled: not stored", batch_id)
     last = entities.tracks[-1].record["path"] if entities.tracks else ""
-    _follow(batch_id, result, failures, _shown(os.path.dirname(last)))
+    _follow(batch_id, result, failures, shown(os.path.dirname(last)))
 
 
 def _still_exists(path: bytes) -> bool:
@@ -110,8 +111,8 @@ def _follow(
         _tell(batch_id, result, failures)
         for failure in failures:
             logger.info(
-                "could not be read: %r: %s",
-                failure.path,
+                "could not be read: %s: %s",
+                quoted(failure.path),
                 failure.reason,
                 extra={"reason": failure.reason},
             )
@@ -137,12 +138,8 @@ def _tell(batch_id: str, result: InsertResult, failures: Sequence[FailedFile]) -
     news: list[tuple[str, dict[str, Any]]] = [("batch.stored", {"batch": batch_id, **counts})]
     if failures:
         named = [
-            {"path": _shown(failure.path), "reason": failure.reason}
+            {"path": shown(failure.path), "reason": failure.reason}
             for failure in failures[:FAILURES_NAMED]
         ]
         news.append(("file.failed", {"count": len(failures), "files": named}))
     events.publish_all(news, result.scan_id)
-
-
-def _shown(path: str) -> str:
-    return os.fsencode(path).decode("utf-8", "backslashreplace")

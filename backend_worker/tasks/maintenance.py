@@ -20,7 +20,7 @@ from backend_worker.progress import events
 from backend_worker.progress.connection import redis_client
 from backend_worker.storage import artwork, batches, maintenance, scans, search, vectors, walks
 from backend_worker.tasks import broker, pending, touch
-from backend_worker.tasks.base import BATCH_HEADER, PipelineTask, chunks, send, send_paths
+from backend_worker.tasks.base import BATCH_HEADER, PipelineTask, chunks, send, send_paths, task
 from backend_worker.tasks.followup import end_scan_if_done, follow_up
 
 if TYPE_CHECKING:
@@ -44,17 +44,17 @@ class MaintenanceTask(PipelineTask):
     """A pipeline task whose result is kept for who called it."""
 
     abstract = True
-    ignore_result = False
+    ignore_result = False  # type: ignore[assignment] # Celery's is None: as its setting says
 
 
-@app.task(name="maintenance.purge_gone", base=MaintenanceTask)
+@task("maintenance.purge_gone", base=MaintenanceTask)
 def purge_gone(days: int | None = None) -> dict[str, Any]:
     """Remove files that have been gone for so many days (by default as configured)."""
     days = get_config().purge_gone_days if days is None else int(days)
     return {"files": maintenance.purge_gone(days), "days": days}
 
 
-@app.task(name="maintenance.purge_orphans", base=MaintenanceTask)
+@task("maintenance.purge_orphans", base=MaintenanceTask)
 def purge_orphans() -> dict[str, Any]:
     """Remove albums, artists and words without tracks, pictures nobody refers to, old records."""
     removed: dict[str, Any] = maintenance.purge_orphans()
@@ -81,7 +81,7 @@ def _purge_pictures() -> int:
     return len(removed)
 
 
-@app.task(name="maintenance.check_integrity", base=MaintenanceTask)
+@task("maintenance.check_integrity", base=MaintenanceTask)
 def check_integrity() -> dict[str, Any]:
     """Compare the database with itself, with the cover store and with the files.
 
@@ -132,7 +132,7 @@ def _compare_files() -> dict[str, int]:
     return {"files_checked": checked, "files_missing": missing, "files_changed": changed}
 
 
-@app.task(name="maintenance.retry_failed", base=MaintenanceTask)
+@task("maintenance.retry_failed", base=MaintenanceTask)
 def retry_failed() -> dict[str, Any]:
     """Read again what could not be read."""
     paths = maintenance.failed_paths()
@@ -142,27 +142,27 @@ def retry_failed() -> dict[str, Any]:
     return {"files": len(paths)}
 
 
-@app.task(name="maintenance.analyze", base=MaintenanceTask)
+@task("maintenance.analyze", base=MaintenanceTask)
 def analyze() -> dict[str, Any]:
     """Clear away dead rows and refresh the planner's statistics."""
     maintenance.analyze()
     return maintenance.database_facts()
 
 
-@app.task(name="maintenance.trim_progress", base=MaintenanceTask)
+@task("maintenance.trim_progress", base=MaintenanceTask)
 def trim_progress(length: int | None = None) -> dict[str, Any]:
     """Cut the stream of progress events to its configured length."""
     length = get_config().progress_stream_length if length is None else int(length)
     return {"events": events.trim(min(max(length, 0), MOST_EVENTS))}
 
 
-@app.task(name="maintenance.statistics", base=MaintenanceTask)
+@task("maintenance.statistics", base=MaintenanceTask)
 def statistics() -> dict[str, Any]:
     """Count what is in the library, and how large the database is."""
     return {**search.totals(), **maintenance.database_facts()}
 
 
-@app.task(name="maintenance.fill_gaps", base=MaintenanceTask)
+@task("maintenance.fill_gaps", base=MaintenanceTask)
 def fill_gaps() -> dict[str, Any]:
     """Ask for vectors and covers that are missing, for whatever reason."""
     tracks = vectors.without_vector(MODEL_VERSION, MOST_GAPS)
@@ -176,7 +176,7 @@ def fill_gaps() -> dict[str, Any]:
     return {"tracks": len(tracks), "artists": len(artists), "albums": len(albums)}
 
 
-@app.task(name="maintenance.resume_scans", base=MaintenanceTask, bind=True)
+@task("maintenance.resume_scans", base=MaintenanceTask, bind=True)
 def resume_scans(self: MaintenanceTask, follows: str | None = None) -> dict[str, Any]:
     """Go on with scans that an earlier worker left unfinished; sent at every start.
 
@@ -214,12 +214,12 @@ def resume_scans(self: MaintenanceTask, follows: str | None = None) -> dict[str,
     # A walk records a batch just before it sends it: its batches are not lost yet.
     sent = _send_lost_batches(walked | waiting) if active else 0
     if scans.active():
-        send(self.name, [newest], countdown=RESUME_AGAIN_SECONDS)
+        send("maintenance.resume_scans", [newest], countdown=RESUME_AGAIN_SECONDS)
     elif active or follows or _has_gaps():
         # What was to follow a stored batch may be lost as well, with an emptied Redis or by a
         # message being nowhere for an instant while a worker takes it, and no record tells.
         if _gaps_are_being_filled():
-            send(self.name, [newest], countdown=RESUME_AGAIN_SECONDS)
+            send("maintenance.resume_scans", [newest], countdown=RESUME_AGAIN_SECONDS)
         else:
             send("maintenance.fill_gaps", [])
     return {"active": len(active), "batches_sent_again": sent}
@@ -247,7 +247,8 @@ def _gaps_are_being_filled() -> bool:
 
 def _is_due(eta: Any, until: float) -> bool:
     try:
-        return eta is None or maybe_iso8601(eta).timestamp() < until
+        due = maybe_iso8601(eta)
+        return due is None or due.timestamp() < until
     except (ValueError, TypeError, AttributeError):  # it will be dropped
         return False
 

@@ -8,9 +8,9 @@ If Redis loses the sets, ``maintenance.fill_gaps`` finds what lacks its vector.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-import redis.exceptions
+import redis
 
 from backend_worker.config import get_config
 from backend_worker.progress.connection import redis_client
@@ -47,7 +47,8 @@ class PendingSet:
         if ids:
             pipeline.sadd(self._waiting, *ids)
         pipeline.scard(self._waiting)
-        return pipeline.execute()[-1]
+        count: int = pipeline.execute()[-1]
+        return count
 
     def take(self, count: int) -> list[int]:
         """Return at most so many ids in order; they stay until they are :meth:`done`.
@@ -56,7 +57,7 @@ class PendingSet:
             redis.RedisError: Redis is away.
         """
         client = redis_client()
-        ids = client.srandmember(self._taken, count)
+        ids = _members(client, self._taken, count)
         if not ids:
             try:
                 client.rename(self._waiting, self._taken)
@@ -64,8 +65,8 @@ class PendingSet:
                 if "no such key" in str(error):  # nothing waits
                     return []
                 raise
-            ids = client.srandmember(self._taken, count)
-        return sorted(int(value) for value in ids)
+            ids = _members(client, self._taken, count)
+        return sorted(map(int, ids))
 
     def done(self, ids: Collection[int]) -> None:
         """Remove ids that were taken.
@@ -109,3 +110,7 @@ def ask_for_vectors() -> None:
     """
     if TRACKS or ARTISTS:
         send("vectorization.pending", [])
+
+
+def _members(client: redis.Redis, key: str, count: int) -> list[str]:
+    return cast("list[str]", client.srandmember(key, count))

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from celery.exceptions import SoftTimeLimitExceeded
 
-from backend_worker.celery_app import app
 from backend_worker.config import get_config
 from backend_worker.library.discovery import Verdict, compare
+from backend_worker.library.paths import quoted, shown
 from backend_worker.library.settling import Freshness, Watched, look_at
 from backend_worker.library.tags import AUDIO_EXTENSIONS
 from backend_worker.library.walk import RootUnusableError, Walk
@@ -22,7 +22,7 @@ from backend_worker.storage import batches, scans, walks
 from backend_worker.storage.connection import DatabaseUnusableError
 from backend_worker.tasks import touch
 from backend_worker.tasks.arguments import ArgumentError, as_ids
-from backend_worker.tasks.base import PipelineTask, send_paths
+from backend_worker.tasks.base import PipelineTask, send_paths, task
 from backend_worker.tasks.followup import abandon_scan, end_scan_if_done
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class DiscoveryTask(PipelineTask):
                 abandon_scan(scan_id, why)
 
 
-@app.task(name="scan.discovery", base=DiscoveryTask, bind=True)
+@task("scan.discovery", base=DiscoveryTask, bind=True)
 def discovery(self: PipelineTask, directory: str, progress_callback: object = None) -> None:
     """Walk a folder, send what must be read to the ``extract`` queue in batches.
 
@@ -79,8 +79,8 @@ def discovery(self: PipelineTask, directory: str, progress_callback: object = No
     try:
         scan_id = scans.begin(root, self.request.id)
     except scans.ScanRunningError as error:
-        logger.warning("scan of %r not started: %s", directory, error)
-        events.publish("scan.refused", error.scan_id, directory=directory, reason=str(error))
+        logger.warning("scan of %s not started: %s", quoted(directory), error)
+        events.publish("scan.refused", error.scan_id, directory=shown(directory), reason=str(error))
         return
     with walks.walking(scan_id) as mine:
         if not mine:
@@ -97,14 +97,14 @@ def discovery(self: PipelineTask, directory: str, progress_callback: object = No
     end_scan_if_done(scan_id)
 
 
-@app.task(name="scan.finish", base=PipelineTask)
+@task("scan.finish")
 def finish(scan_id: int) -> None:
     """End the scan if nothing of it is under way; otherwise the last batch will."""
     for number in as_ids(scan_id):
         end_scan_if_done(number)
 
 
-@app.task(name="scan.revoked", base=PipelineTask)
+@task("scan.revoked")
 def revoked(task_ids: list[str], batch_id: str | None = None) -> None:
     """End the scans that these messages began; a batch is left to the next scan.
 
@@ -145,10 +145,10 @@ class _Discovery:
 
     def run(self) -> None:
         """Walk, compare, send batches, and record how the walk ended."""
-        shown = self.root.decode("utf-8", "backslashreplace")
-        logger.info("scan %d of %s started", self.scan_id, shown)
-        events.publish("scan.started", self.scan_id, root=shown)
-        figures.begin(self.scan_id, shown)
+        root = shown(self.root)
+        logger.info("scan %d of %s started", self.scan_id, root)
+        events.publish("scan.started", self.scan_id, root=root)
+        figures.begin(self.scan_id, root)
         walks.begin_walk(self.scan_id)
         self.next_batch = batches.next_batch_number(self.scan_id)
         try:
@@ -283,7 +283,7 @@ class _Discovery:
         self.reported = time.monotonic()
         figures.write(
             self.scan_id,
-            folder=os.path.dirname(self.path).decode("utf-8", "backslashreplace"),
+            folder=shown(os.path.dirname(self.path)),
             found=self.found,
             unchanged=self.counts.unchanged,
             ignored=self.counts.ignored,
@@ -306,7 +306,7 @@ class _Discovery:
         errors = self.walk.errors
         complete = not errors
         for path, reason in errors[:10]:
-            logger.warning("scan %d could not look into %r: %s", self.scan_id, path, reason)
+            logger.warning("scan %d could not look into %s: %s", self.scan_id, quoted(path), reason)
         missing = self.missing
         if complete:
             missing = self._without_unplugged(errors)
@@ -339,7 +339,7 @@ class _Discovery:
                 self.walk.mount_points[path] = 0
                 reason = f"is not mounted any more: its {len(kept)} missing files are kept"
                 errors.append((path, reason))
-                logger.warning("scan %d: %r %s", self.scan_id, path, reason)
+                logger.warning("scan %d: %s %s", self.scan_id, quoted(path), reason)
         return missing
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from backend_worker.library.mounts import resolved
+from backend_worker.library.paths import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +30,7 @@ _SINCE = struct.Struct("=d")
 _FOLDER_LENGTH = struct.Struct("=H")
 _PLACE = _HEAD.size + 2 * _TEXT
 
-_memory: mmap.mmap | None = None
+_memory: mmap.mmap | bytearray = bytearray()  # until share()
 _next: int | None = None  # the place of the process that is forked next
 _mine: int | None = None
 
@@ -52,7 +53,7 @@ class Look:
 def share() -> None:
     """Make the memory, before the first process is forked."""
     global _memory  # noqa: PLW0603 - one worker
-    if _memory is None:
+    if not _memory:
         _memory = mmap.mmap(-1, PLACES * _PLACE)
 
 
@@ -128,8 +129,7 @@ def check(path: bytes) -> None:
 
 def sentence(folder: bytes, seconds: float) -> str:
     """Return what is said of a folder that hangs."""
-    shown = folder.decode("utf-8", "backslashreplace")
-    return f"the folder {shown} has not answered for {seconds:.0f} s"
+    return f"the folder {shown(folder)} has not answered for {seconds:.0f} s"
 
 
 def hangs_with(root: bytes) -> bool:
@@ -147,7 +147,7 @@ def hanging_looks() -> list[Look]:
 def looks() -> list[Look]:
     """Return what the processes that live are looking at."""
     found = []
-    for place in range(PLACES if _memory is not None else 0):
+    for place in range(PLACES if _memory else 0):
         pid, since, length, folder_length = _head(place)
         if since and _lives(pid):
             start = place * _PLACE + _HEAD.size

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 
 from celery.exceptions import SoftTimeLimitExceeded
 
-from backend_worker.celery_app import app
 from backend_worker.library.features import MODEL_VERSION
 from backend_worker.progress import events
 from backend_worker.storage import vectors as storage
 from backend_worker.storage.connection import DatabaseUnusableError
 from backend_worker.tasks.arguments import as_ids
-from backend_worker.tasks.base import TRANSIENT, PipelineTask
+from backend_worker.tasks.base import TRANSIENT, task
 from backend_worker.tasks.pending import ARTISTS, TRACKS
 
 if TYPE_CHECKING:
@@ -24,11 +23,17 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_NO_FAULT_OF_A_TRACK: tuple[type[Exception], ...] = (
+    *TRANSIENT,
+    DatabaseUnusableError,
+    SoftTimeLimitExceeded,
+)
+
 TRACKS_AT_ONCE = 2000
 ARTISTS_AT_ONCE = 500
 
 
-@app.task(name="vectorization.calculate", base=PipelineTask)
+@task("vectorization.calculate")
 def calculate(track_ids: Sequence[int | str] | int | str, metadata: object = None) -> None:
     """Make the vectors of these tracks; a track that is gone meanwhile is left out.
 
@@ -39,7 +44,7 @@ def calculate(track_ids: Sequence[int | str] | int | str, metadata: object = Non
     _make_vectors(as_ids(track_ids))
 
 
-@app.task(name="vectorization.pending", base=PipelineTask)
+@task("vectorization.pending")
 def pending() -> None:
     """Make the vectors of all tracks that wait, then those of their artists.
 
@@ -71,7 +76,7 @@ def _make_what_can_be_made(track_ids: list[int]) -> None:
     """Make vectors; if one track is the reason that it fails, those of all others."""
     try:
         _make_vectors(track_ids)
-    except (*TRANSIENT, DatabaseUnusableError, SoftTimeLimitExceeded):
+    except _NO_FAULT_OF_A_TRACK:
         raise
     except Exception as error:
         if len(track_ids) == 1:

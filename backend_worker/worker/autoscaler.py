@@ -137,7 +137,7 @@ class LibraryAutoscaler(Autoscaler):
 
     def _is_running(self) -> bool:
         # timers go on while the worker stops
-        return self.worker.blueprint.state == bootsteps.RUN and self.pool.active
+        return bool(self.worker.blueprint.state == bootsteps.RUN and self.pool.active)
 
     def _is_urgent(self) -> bool:
         """Say whether a message is news: the first one, or one more than can be worked on."""
@@ -248,7 +248,7 @@ class LibraryAutoscaler(Autoscaler):
         self._redis.publish(change)
 
     def _is_ticking(self) -> bool:
-        return self._ticking_since_restart == self.worker.consumer.restart_count
+        return bool(self._ticking_since_restart == self.worker.consumer.restart_count)
 
     def _tick_later(self) -> None:
         if not self._is_ticking():
@@ -281,7 +281,11 @@ class _Redis:
     def publish(self, change: Change) -> None:
         """Send an event to whom it may concern."""
         if time.monotonic() >= self._rests_until:
-            details = {"from": change.before, "to": change.after, "reason": change.reason}
+            details: dict[str, Any] = {
+                "from": change.before,
+                "to": change.after,
+                "reason": change.reason,
+            }
             events.publish("worker.scaled", client=self._connected(), **details)
 
     def _connected(self) -> redis.Redis:

@@ -19,6 +19,7 @@ from celery.worker import state as celery_state
 
 from backend_worker.config import get_config
 from backend_worker.library.mounts import mount_of, resolved
+from backend_worker.library.paths import shown
 from backend_worker.tasks import touch
 from backend_worker.worker.logs import tell_repeats
 from backend_worker.worker.pool import kill
@@ -91,7 +92,7 @@ class Hangs:
         now = self._clock()
         return [
             {
-                "folder": _shown(folder),
+                "folder": shown(folder),
                 "seconds": round(now - since),
                 "sentence": touch.sentence(folder, now - since),
             }
@@ -122,7 +123,7 @@ class Hangs:
             self._resume_is_due = True
             logger.info(
                 "the folder %s answers again, or nobody asks it any more, after %.0f s",
-                _shown(folder),
+                shown(folder),
                 now - self._folders[folder],
             )
 
@@ -170,7 +171,3 @@ def _progress(pid: int) -> tuple[int, int]:
     except OSError:
         return 0, 0
     return int(fields[11]) + int(fields[12]), sum(switches)
-
-
-def _shown(folder: bytes) -> str:
-    return folder.decode("utf-8", "backslashreplace")

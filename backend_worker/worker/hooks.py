@@ -8,7 +8,7 @@ import importlib
 import logging
 from contextlib import suppress
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from celery import signals
 from celery.concurrency import prefork
@@ -23,6 +23,13 @@ from backend_worker.worker.messages import TolerantChannel
 from backend_worker.worker.pool import SteadyPool
 from backend_worker.worker.recovery import GiveBackAfterReconnect, GiveBackOrphans, LookAfterWork
 from backend_worker.worker.telling import Tell
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from celery.utils.dispatch import Signal
+
+Function = TypeVar("Function", bound="Callable[..., None]")
 
 logger = logging.getLogger(__name__)
 
@@ -42,29 +49,34 @@ redis_transport.Transport.Channel = TolerantChannel
 prefork.TaskPool.Pool = SteadyPool
 
 
-@signals.setup_logging.connect
+def _on(signal: Signal) -> Callable[[Function], Function]:
+    """Call a function when a signal of Celery's is sent; ``connect``, which says no types."""
+    return cast("Callable[[Function], Function]", signal.connect)
+
+
+@_on(signals.setup_logging)
 def _set_up_logging(**_: Any) -> None:
     logs.set_up(get_config().log_level)
 
 
-@signals.worker_init.connect
+@_on(signals.worker_init)
 def _preload(**_: Any) -> None:
     """Import what each process would import with its first tasks, so that they share it."""
     for name in PRELOADED:
         importlib.import_module(name)
 
 
-@signals.worker_before_create_process.connect
+@_on(signals.worker_before_create_process)
 def _reserve_a_place(**_: Any) -> None:
     touch.reserve()
 
 
-@signals.worker_process_init.connect
+@_on(signals.worker_process_init)
 def _take_the_place(**_: Any) -> None:
     touch.begin_process()
 
 
-@signals.worker_before_create_process.connect
+@_on(signals.worker_before_create_process)
 def _tidy_memory(**_: Any) -> None:
     """Before the first fork, lay aside what was imported, and give back what that left over.
 
@@ -80,7 +92,7 @@ def _tidy_memory(**_: Any) -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-@signals.worker_process_init.connect
+@_on(signals.worker_process_init)
 def _leave_the_parents_objects(**_: Any) -> None:
     """Keep the collector of a new process off what it inherited, however late it was forked.
 
@@ -91,7 +103,7 @@ def _leave_the_parents_objects(**_: Any) -> None:
     gc.set_threshold(*COLLECTOR_THRESHOLDS)
 
 
-@signals.worker_init.connect
+@_on(signals.worker_init)
 def _send_patiently(**_: Any) -> None:
     """Let a task that sends others wait until Redis is back.
 
@@ -106,7 +118,7 @@ def _send_patiently(**_: Any) -> None:
     }
 
 
-@signals.celeryd_after_setup.connect
+@_on(signals.celeryd_after_setup)
 def _say_hello(**_: Any) -> None:
     """Say in one line what starts, in place of Celery's banner of forty."""
     logs.silence_advice()
@@ -123,12 +135,12 @@ def _say_hello(**_: Any) -> None:
     )
 
 
-@signals.worker_process_init.connect
+@_on(signals.worker_process_init)
 def _leave_systemd_to_the_parent(**_: Any) -> None:
     systemd.forget_in_child()
 
 
-@signals.worker_process_init.connect
+@_on(signals.worker_process_init)
 def _declare_no_queues(**_: Any) -> None:
     """Leave it to the parent, which declares all queues when it connects.
 
@@ -139,17 +151,17 @@ def _declare_no_queues(**_: Any) -> None:
         queue.no_declare = True
 
 
-@signals.task_postrun.connect
+@_on(signals.task_postrun)
 def _tell_repeats(**_: Any) -> None:
     logs.tell_repeats()
 
 
-@signals.worker_process_shutdown.connect
+@_on(signals.worker_process_shutdown)
 def _tell_all_repeats(**_: Any) -> None:
     logs.tell_repeats(all_of_them=True)
 
 
-@signals.worker_shutdown.connect
+@_on(signals.worker_shutdown)
 def _say_goodbye(**_: Any) -> None:
     logs.tell_repeats(all_of_them=True)
     logger.info("the worker has stopped; unfinished tasks are back in their queues")

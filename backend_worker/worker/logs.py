@@ -35,6 +35,7 @@ _PLAIN = (
     NotRegistered,
 )
 
+_EXPECTED: tuple[type[BaseException], ...] = (*_AWAY, *_PLAIN)
 
 _repeats = RepeatFilter()
 
@@ -52,9 +53,9 @@ class OneLineFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Keep every record; shorten those that come with an expected exception."""
-        error = record.exc_info[1] if record.exc_info else None
+        error: BaseException | None = record.exc_info[1] if record.exc_info else None
         error = getattr(error, "exc", error)  # billiard wraps those that come from the pool
-        if isinstance(error, (*_AWAY, *_PLAIN)):
+        if isinstance(error, _EXPECTED):
             record.msg = _one_line(record.getMessage(), error)
             record.args = None
             record.exc_info = record.exc_text = None

@@ -33,6 +33,8 @@ from backend_worker.worker.recovery import RememberingQoS, let_go
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from kombu.connection import Connection
+
 logger = logging.getLogger(__name__)
 
 # What reading data of an unexpected shape ends in.
@@ -134,6 +136,8 @@ class TolerantChannel(redis_transport.Channel):
 
 class TolerantConsumer(Consumer):
     """Drops what is no task, and waits while Redis refuses to write."""
+
+    connection: Connection  # set by Celery when it has connected
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
         """Return what Celery calls with each message."""

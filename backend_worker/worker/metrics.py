@@ -149,10 +149,12 @@ def process_limits(worker: Any) -> tuple[int, int]:
     return autoscaler.min_concurrency, autoscaler.max_concurrency
 
 
-@inspect_command(name="board")
 def board(state: Any, **_: Any) -> dict[str, Any]:
     """Processes, memory, processor time, files per second and scale events of the worker."""
     return describe(state.consumer.controller)
+
+
+inspect_command(name="board")(board)
 
 
 def describe(worker: Any) -> dict[str, Any]:

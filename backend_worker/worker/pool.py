@@ -185,7 +185,7 @@ class SteadyPool(AsynPool):
         return super().destroy_queues(queues, proc)
 
     @classmethod
-    def _help_stuff_finish(cls, pool: Any) -> None:
+    def _help_stuff_finish(cls, pool: Any) -> None:  # type: ignore[override] # as AsynPool's does
         """Empty the pipes of a pool that stops.
 
         It reads from what its processes read from: one may get half a task. Unhandled, that

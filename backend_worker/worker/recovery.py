@@ -15,7 +15,6 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import redis.exceptions
-from celery import bootsteps
 from celery.worker import state
 from kombu.exceptions import OperationalError
 from kombu.transport import redis as redis_transport
@@ -24,13 +23,14 @@ from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps
 
 from backend_worker.queues import QUEUE_NAMES, TASK_QUEUE
+from backend_worker.worker.steps import Step
 from backend_worker.worker.systemd import notifier
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    import kombu
     from kombu.asynchronous import Hub
+    from kombu.connection import Connection
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ FORMER_UNACKED_INDEX_KEY = "unacked_index"
 _AWAY = (OperationalError, redis.exceptions.RedisError, OSError)
 
 
-class GiveBackOrphans(bootsteps.StartStopStep):
+class GiveBackOrphans(Step):
     """Runs once, after the pool was made and before the first message is taken."""
 
     requires = ("celery.worker.components:Pool",)
@@ -212,7 +212,7 @@ class RememberingQoS(redis_transport.QoS):
         self.taken.discard(bytes_to_str(tag))
 
 
-def let_go(connection: kombu.Connection, hub: Hub) -> None:
+def let_go(connection: Connection, hub: Hub) -> None:
     """Forget a connection that is lost; kombu 5.7 keeps each with its socket and messages.
 
     Its channels are kept to give back at the worker's end what was taken: that is given back
@@ -246,7 +246,7 @@ def _last_answer(channel: Any) -> list[tuple[bytes, bytes]]:
     return []
 
 
-class GiveBackAfterReconnect(bootsteps.StartStopStep):
+class GiveBackAfterReconnect(Step):
     """Does the same for this worker's own messages each time that it has lost Redis.
 
     The consumer forgets then what it had taken but not begun, tasks that wait for another
@@ -279,7 +279,7 @@ class GiveBackAfterReconnect(bootsteps.StartStopStep):
             raise ConnectionError(str(error)) from error
 
 
-class LookAfterWork(bootsteps.StartStopStep):
+class LookAfterWork(Step):
     """Has a look now and then at what may have got lost without the worker noticing.
 
     Messages that it took on an earlier connection and that nobody works on any more; and scans,

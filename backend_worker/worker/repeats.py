@@ -82,7 +82,7 @@ class RepeatFilter(logging.Filter):
         for kind in over:
             count = self._counts.pop(kind)
             if count.example is not None:
-                _tell(count, now)
+                _tell(count, count.example, now)
 
     def _kind(self, record: logging.LogRecord) -> tuple[_Kind, int]:
         reason = getattr(record, "reason", None)
@@ -96,8 +96,7 @@ class RepeatFilter(logging.Filter):
         return (*place, ""), 0
 
 
-def _tell(count: _Count, now: float) -> None:
-    example = count.example
+def _tell(count: _Count, example: logging.LogRecord, now: float) -> None:
     text = " ".join(example.getMessage().split())[:_EXAMPLE_CHARACTERS]
     reason = getattr(example, "reason", None)
     like = f"such as {text}" if reason is None else f"with the reason {str(reason)!r}"

@@ -27,7 +27,6 @@ logger = logging.getLogger(__name__)
 _SIGNATURE = "[id1 [id2 [... [idN]]]]"
 
 
-@control.control_command(name="revoke", variadic="task_id", signature=_SIGNATURE)
 def revoke(
     state: Any,
     task_id: str | list[str],
@@ -41,15 +40,11 @@ def revoke(
     return answer
 
 
-@control.control_command(
-    name="terminate", args=[("signal", str)], variadic="task_id", signature=f"<signal> {_SIGNATURE}"
-)
 def terminate(state: Any, signal: str | int, task_id: str | list[str], **kwargs: Any) -> Any:
     """Revoke tasks, and send a signal to the processes that are at work on them."""
     return revoke(state, task_id, terminate=True, signal=signal, **kwargs)
 
 
-@signals.task_revoked.connect
 def _is_dropped(sender: Any, request: Any, expired: bool, **_: Any) -> None:
     """Tell it of a batch by its number, and of a walk that was revoked by a stamp."""
     batch_id = getattr(request, BATCH_HEADER, None)
@@ -62,3 +57,10 @@ def _tell(task_ids: Collection[str], batch_id: str | None = None) -> None:
         app.send_task("scan.revoked", [list(task_ids), batch_id], ignore_result=True, retry=False)
     except (OperationalError, redis.exceptions.RedisError, OSError) as error:
         logger.warning("scans are not told that a task of theirs was revoked: %s", error)
+
+
+control.control_command(name="revoke", variadic="task_id", signature=_SIGNATURE)(revoke)
+control.control_command(
+    name="terminate", args=[("signal", str)], variadic="task_id", signature=f"<signal> {_SIGNATURE}"
+)(terminate)
+signals.task_revoked.connect(_is_dropped)

@@ -7,15 +7,14 @@ import logging
 import os
 import signal
 import time
-from typing import TYPE_CHECKING, Any, ClassVar
-
-from celery import bootsteps
+from typing import TYPE_CHECKING, Any
 
 from backend_worker.config import get_config
 from backend_worker.worker.hangs import Hangs, end_in_time
 from backend_worker.worker.logs import tell_repeats
 from backend_worker.worker.metrics import Sample, Sampler, ScanSample
 from backend_worker.worker.recovery import resume_scans
+from backend_worker.worker.steps import Step
 from backend_worker.worker.systemd import EXTENSION_SECONDS, notifier
 
 if TYPE_CHECKING:
@@ -31,19 +30,21 @@ PROGRESS_SECONDS = 60.0
 PINGS = 5
 
 
-class Tell(bootsteps.StartStopStep):
+class Tell(Step):
     """Feeds the watchdog, sets the status line and logs the progress of scans.
 
     Its timers live in the event loop: when that hangs, the pings stop.
     """
 
-    requires: ClassVar[tuple[str, ...]] = (
+    requires = (
         "celery.worker.components:Hub",
         "celery.worker.components:Pool",
     )
 
+    _teller: Teller
+    _hangs: Hangs
+
     def __init__(self, worker: Any, **_: Any) -> None:
-        self._teller: Teller | None = None
         self._timer: Any = None
         worker.sampler = worker.hangs = None
 

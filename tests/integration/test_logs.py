@@ -1,5 +1,6 @@
 """What a real worker writes into the journal while things go wrong around it."""
 
+import os
 import re
 import signal
 
@@ -8,8 +9,9 @@ import pytest
 from backend_worker.cli.scan import start_scan
 from backend_worker.embedded import EmbeddedServers
 from backend_worker.library.sample import make_library
+from backend_worker.progress import events
 from backend_worker.progress.connection import redis_client
-from backend_worker.storage import scans
+from backend_worker.storage import browse, scans
 from tests.support.disturbance import children, kill
 from tests.support.nap_worker import OUR_APP, Naps, nap_worker, restart
 from tests.support.service_manager import service_manager
@@ -141,3 +143,23 @@ def test_hundreds_of_files_that_cannot_be_read_are_few_lines(library, servers, l
     assert "600 because the file is empty" in end
     left_out = sum(map(int, re.findall(r"(\d+) more lines like this", log())))
     assert left_out + len(re.findall(r"could not be read: '", log())) >= 1200
+
+
+def test_folder_that_is_not_utf8_looks_the_same_in_status_log_and_events(
+    library, servers, log, tmp_path
+):
+    root = os.path.join(os.fsencode(tmp_path), b"caf\xe9")
+    os.mkdir(root)
+    with open(os.path.join(root, b"\xff.mp3"), "wb"):
+        pass
+    name = f"{tmp_path}/caf\\xe9"
+    with library.running_worker(servers, **AS_THE_UNIT):
+        library.wait_for(library.worker_is_ready, what="a ready worker")
+        status = library.scan(os.fsdecode(root))
+        library.wait_for(lambda: "could not be read" in log(), what="a line about the file")
+    assert (status.status, status.root, status.failed) == ("completed", name, 1)
+    assert f"scan {status.id} of {name} started" in log()
+    assert f"could not be read: '{name}/\\xff.mp3': the file is empty" in log()
+    told = [event for event in events.read() if event["scan"] == status.id]
+    assert [event["root"] for event in told if event["kind"] == "scan.started"] == [name]
+    assert browse.failures(1)["failures"][0]["path"] == rf"{name}/\xff.mp3"

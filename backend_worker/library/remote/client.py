@@ -105,16 +105,15 @@ class RemoteClient:
     ) -> bytes | None:
         url = self._base.copy_with(path=self._base.path.rstrip("/") + path)
         headers = {"Accept": f"{content_type}*" if content_type.endswith("/") else content_type}
-        request: httpx.Request | None = self._http.build_request(
-            "GET", url, params=params, headers=headers
-        )
+        request = self._http.build_request("GET", url, params=params, headers=headers)
         deadline = time.monotonic() + self._total_timeout
         for _ in range(MAX_REDIRECTS + 1):
             response = self._send(request)
             try:
-                if response.next_request is None:
+                following = response.next_request
+                if following is None:
                     return self._body(response, content_type, max_bytes, deadline)
-                request = response.next_request
+                request = following
             finally:
                 response.close()
             if request.url.scheme not in {"http", "https"}:

@@ -6,11 +6,12 @@ import colorsys
 import functools
 import io
 import random
+from typing import Any
 
 from PIL import Image, ImageDraw, ImageOps
 
 SIZE = 300  # pixels, both ways
-_SAVE = {
+_SAVE: dict[str, dict[str, Any]] = {
     ".jpg": {"format": "JPEG", "quality": 60},
     ".png": {"format": "PNG", "optimize": True},
     ".webp": {"format": "WEBP", "quality": 50, "method": 2},

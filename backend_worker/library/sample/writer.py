@@ -10,7 +10,7 @@ import base64
 import functools
 import io
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from mutagen import id3
 from mutagen.aiff import AIFF
@@ -31,7 +31,7 @@ FRONT_COVER = 3  # the picture type, in ID3 as in FLAC
 _TEMPLATES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "templates")
 
 # field of TrackRecord → name of the ID3 text frame, Vorbis comment, MP4 atom
-_TEXT = {
+_TEXT: dict[str, tuple[str, ...]] = {
     "title": ("TIT2", "TITLE", "\xa9nam"),
     "artists": ("TPE1", "ARTIST", "\xa9ART"),
     "album_artists": ("TPE2", "ALBUMARTIST", "aART"),
@@ -49,7 +49,7 @@ _TEXT = {
     "album_artist_sorts": ("TSO2", "ALBUMARTISTSORT", "soaa"),
 }
 # field → description of the ID3 TXXX frame and of the MP4 free-form atom, Vorbis comment
-_FREE = {
+_FREE: dict[str, tuple[str, ...]] = {
     "catalog_number": ("CATALOGNUMBER", "CATALOGNUMBER"),
     "mb_track_id": ("MusicBrainz Release Track Id", "MUSICBRAINZ_RELEASETRACKID"),
     "mb_release_id": ("MusicBrainz Album Id", "MUSICBRAINZ_ALBUMID"),
@@ -104,9 +104,10 @@ def _render_mp3(track: PlannedTrack, audio: bytes, cover: bytes | None, mime_typ
 
 def _render_chunk(track: PlannedTrack, audio: bytes, cover: bytes | None, mime_type: str) -> bytes:
     buffer = io.BytesIO(audio)
-    file = {"wav": WAVE, "aiff": AIFF}[track.format](buffer)
+    file = WAVE(buffer) if track.format == "wav" else AIFF(buffer)
     file.add_tags()
-    _fill_id3(file.tags, track.record, cover, mime_type)
+    # mutagen says None of it, as it was before add_tags()
+    _fill_id3(cast("id3.ID3", file.tags), track.record, cover, mime_type)
     buffer.seek(0)
     file.save(buffer, v2_version=4, padding=_no_padding)
     return buffer.getvalue()
@@ -114,12 +115,14 @@ def _render_chunk(track: PlannedTrack, audio: bytes, cover: bytes | None, mime_t
 
 def _render_vorbis(track: PlannedTrack, audio: bytes, cover: bytes | None, mime_type: str) -> bytes:
     buffer = io.BytesIO(audio)
-    file = {"flac": FLAC, "ogg": OggVorbis, "opus": OggOpus}[track.format](buffer)
+    kinds: dict[str, type[FLAC | OggVorbis | OggOpus]]
+    kinds = {"flac": FLAC, "ogg": OggVorbis, "opus": OggOpus}
+    file = kinds[track.format](buffer)
     file.update(_vorbis_comments(track.record, opus=track.format == "opus"))
     if cover:
         picture = Picture()
         picture.type, picture.mime, picture.data = FRONT_COVER, mime_type, cover
-        if track.format == "flac":
+        if isinstance(file, FLAC):
             file.add_picture(picture)
         else:
             encoded = base64.b64encode(picture.write()).decode("ascii")

@@ -61,8 +61,7 @@ def lines(value: str, limit: int = COMMENT_LIMIT) -> str | None:
 
 def texts(values: Iterable[str], limit: int = NAME_LIMIT) -> list[str]:
     """Return the values cleaned, without empty and repeated ones, at most ``VALUES_LIMIT``."""
-    cleaned = dict.fromkeys([text(raw, limit) for raw in values])
-    cleaned.pop(None, None)
+    cleaned = dict.fromkeys(found for raw in values if (found := text(raw, limit)) is not None)
     return list(cleaned)[:VALUES_LIMIT]
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import binascii
 import struct
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from mutagen import MutagenError
 from mutagen._vorbis import VComment
 from mutagen.apev2 import BINARY, APEv2
-from mutagen.asf import ASFByteArrayAttribute, ASFTags
+from mutagen.asf import ASFTags
+from mutagen.asf._attrs import ASFByteArrayAttribute
 from mutagen.flac import Picture as FlacPicture
 from mutagen.id3 import ID3Tags
 from mutagen.mp4 import MP4Tags
@@ -80,10 +82,10 @@ def _in_vorbis_comments(tags: VComment) -> Iterator[_Candidate]:
             # the type is in the first four bytes: eight characters of base64 tell it
             kind = _from_base64(value[:8])[:4]
             yield _Candidate(
-                int.from_bytes(kind, "big") == _FRONT_COVER, lambda value=value: _from_block(value)
+                int.from_bytes(kind, "big") == _FRONT_COVER, partial(_from_block, value)
             )
         elif lowered == "coverart":
-            yield _Candidate(False, lambda value=value: _from_base64(value))
+            yield _Candidate(False, partial(_from_base64, value))
 
 
 def _from_base64(value: str) -> bytes:
@@ -105,9 +107,7 @@ def _in_asf(tags: ASFTags) -> Iterator[_Candidate]:
     for name, value in tags:
         if name == "WM/Picture" and isinstance(value, ASFByteArrayAttribute) and value.value:
             kind = value.value[0]
-            yield _Candidate(
-                kind == _FRONT_COVER, lambda value=value: _from_wm_picture(value.value)
-            )
+            yield _Candidate(kind == _FRONT_COVER, partial(_from_wm_picture, value.value))
 
 
 def _from_wm_picture(block: bytes) -> bytes:
@@ -131,6 +131,10 @@ def _utf16(block: bytes, start: int) -> tuple[str, int]:
     return block[start:end].decode("utf-16-le", "replace"), end + 2
 
 
+def _behind_zero(data: bytes) -> bytes:
+    return data.partition(b"\0")[2]
+
+
 def _in_ape(tags: APEv2) -> Iterator[_Candidate]:
     for name, value in tags.items():
         lowered = name.lower()
@@ -138,5 +142,5 @@ def _in_ape(tags: APEv2) -> Iterator[_Candidate]:
             # a file name, a zero, the picture
             yield _Candidate(
                 lowered == "cover art (front)",
-                lambda value=value: value.value.partition(b"\0")[2],
+                partial(_behind_zero, value.value),
             )

@@ -118,7 +118,7 @@ def _first_packet(beginning: Beginning) -> tuple[_Page, bytes]:
 
 def _second_packet(beginning: Beginning, first: _Page) -> tuple[bytes, int]:
     """Return the packet behind the first page, and where its last page ends."""
-    parts = []
+    parts: list[bytes] = []
     page = first
     ends = False
     while not ends:

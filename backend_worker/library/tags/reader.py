@@ -187,7 +187,7 @@ def _other_tags(
     file: BinaryIO, read: FileType | PlainFile, id3_first: bool, tail: bytes
 ) -> list[Tags]:
     """Return tags that mutagen's reader of this kind leaves aside: damaged ones are none."""
-    tags: list[Tags] = []
+    tags: list[Tags | None] = []
     if id3_first and not read.tags and not isinstance(read.tags, ID3Tags):
         tags.append(_try(lambda: ID3(file, translate=False), file))
     if b"APETAGEX" in tail and not isinstance(read.tags, APEv2):
@@ -208,7 +208,7 @@ def _try(read: Callable[[], Tags], file: BinaryIO) -> Tags | None:
 def _slots(opened: _Opened) -> Slots:
     slots = slots_of(opened.file.tags)
     # ID3v1 cuts its texts after 30 characters: an APEv2 tag beside it is the better one
-    only_id3v1 = isinstance(opened.file.tags, ID3Tags) and opened.file.tags.version < (2,)
+    only_id3v1 = isinstance(opened.file.tags, ID3) and opened.file.tags.version < (2,)
     for tags in opened.other_tags:
         other = slots_of(tags)
         slots = merge(other, slots) if only_id3v1 else merge(slots, other)

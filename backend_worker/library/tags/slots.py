@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from mutagen._vorbis import VComment
 from mutagen.apev2 import TEXT, APEv2
-from mutagen.asf import ASFByteArrayAttribute, ASFTags
+from mutagen.asf import ASFTags
+from mutagen.asf._attrs import ASFByteArrayAttribute
 from mutagen.id3 import ID3Tags
 from mutagen.mp4 import MP4Tags
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from mutagen import Tags
-    from mutagen.id3 import Frame
 
 Slots = dict[str, list[str]]
 
@@ -97,7 +97,7 @@ def _id3(tags: ID3Tags) -> Iterator[tuple[str, Iterable[str]]]:
     yield from _id3_frames(tags.values())
 
 
-def _id3_frames(frames: Iterable[Frame]) -> Iterator[tuple[str, Iterable[str]]]:
+def _id3_frames(frames: Iterable[Any]) -> Iterator[tuple[str, Iterable[str]]]:
     for frame in frames:
         name = frame.FrameID
         if slot := ID3_FRAMES.get(name):
