@@ -18,7 +18,7 @@ from backend_worker.celery_app import app
 from backend_worker.config import get_config, redact
 from backend_worker.queues import QUEUE_NAMES
 from backend_worker.tasks import touch
-from backend_worker.worker import logs, systemd
+from backend_worker.worker import logs, systemd, versions
 from backend_worker.worker.messages import TolerantChannel
 from backend_worker.worker.pool import SteadyPool
 from backend_worker.worker.recovery import GiveBackAfterReconnect, GiveBackOrphans, LookAfterWork
@@ -133,6 +133,8 @@ def _say_hello(**_: Any) -> None:
         redact(config.redis_url),
         redact(config.database_url),
     )
+    if warning := versions.warning():
+        logger.warning("%s", warning)
 
 
 @_on(signals.worker_process_init)
