@@ -4,6 +4,7 @@ import importlib.util
 import os
 
 import pytest
+import yaml
 
 from tests.support import fat, playbook
 
@@ -68,6 +69,27 @@ def module():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.mark.parametrize(
+    ("line", "after"),
+    [
+        (BEFORE, AFTER),
+        # a space and an empty line behind
+        (b"console=tty1 rootwait \n\n", b"console=tty1 rootwait cgroup_enable=memory\n"),
+        # there already; no line end
+        (b"cgroup_enable=memory rootwait", b"cgroup_enable=memory rootwait"),
+        (b"cgroup_enable=cpuset,memory rootwait", b"cgroup_enable=cpuset,memory rootwait"),
+        # words that only look like it
+        (b"my.cgroup_enable=memory x\n", b"my.cgroup_enable=memory x cgroup_enable=memory\n"),
+        (b"cgroup_enable=memory-2\n", b"cgroup_enable=memory-2 cgroup_enable=memory\n"),
+    ],
+)
+def test_the_word_is_added_once(module, line, after):
+    variables = playbook.ROOT / "roles" / "board" / "vars" / "main.yml"
+    present = yaml.safe_load(variables.read_text())["__board_cgroup_word"]
+    assert module.added(line, "cgroup_enable=memory", present) == after
+    assert module.added(after, "cgroup_enable=memory", present) == after
 
 
 def test_a_copy_is_never_overwritten(card, tmp_path, module):
