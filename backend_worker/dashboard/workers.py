@@ -12,6 +12,8 @@ import redis.exceptions
 from kombu.connection import Connection
 from kombu.pidbox import Mailbox
 
+from backend_worker.queues import CONTROL_EXCHANGE
+
 if TYPE_CHECKING:
     from backend_worker.config import Config
 
@@ -27,8 +29,8 @@ class Workers:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        # what Celery's own remote control uses
-        self._mailbox = Mailbox("celery", type="fanout", accept=["json"], serializer="json")
+        # what Celery's own remote control uses, by the name that our workers have for it
+        self._mailbox = Mailbox(CONTROL_EXCHANGE, type="fanout", accept=["json"], serializer="json")
         self._connection: Connection | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="workers")
 
