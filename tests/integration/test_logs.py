@@ -129,7 +129,7 @@ def test_no_password_is_ever_written(tmp_path):
     assert other not in text
 
 
-def test_hundreds_of_files_that_cannot_be_read_are_few_lines(library, servers, log, tmp_path):
+def test_hundreds_of_files_that_cannot_be_read_are_few_lines(library, servers, worker_log, tmp_path):
     for number in range(600):
         (tmp_path / f"{number}.mp3").write_bytes(bytes([number % 250 + 1]) * 3000)
         (tmp_path / f"{number}.flac").touch()
@@ -146,7 +146,7 @@ def test_hundreds_of_files_that_cannot_be_read_are_few_lines(library, servers, l
 
 
 def test_folder_that_is_not_utf8_looks_the_same_in_status_log_and_events(
-    library, servers, log, tmp_path
+    library, servers, worker_log, tmp_path
 ):
     root = os.path.join(os.fsencode(tmp_path), b"caf\xe9")
     os.mkdir(root)
