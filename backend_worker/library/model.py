@@ -9,9 +9,23 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    import os
 
 _NUMBERS = (int, float)
+# What 64 bits hold in nanoseconds since 1970: the years 1677 to 2262.
+_EARLIEST_NS, _LATEST_NS = -(2**63), 2**63 - 1
+
+
+def mtime_of(status: os.stat_result) -> int:
+    """Return a time of modification in nanoseconds since 1970, as a database keeps it.
+
+    Some file systems know others: an empty time of NTFS is the year 1601, and ext4 knows 2446.
+    Such a time is the earliest or the latest that there is.
+    """
+    return min(max(status.st_mtime_ns, _EARLIEST_NS), _LATEST_NS)
 
 
 class _Message:

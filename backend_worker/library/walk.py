@@ -12,6 +12,7 @@ import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from backend_worker.library.model import mtime_of
 from backend_worker.library.paths import shown
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ class Walk:
         if not stat.S_ISREG(status.st_mode):
             self.other_files += 1  # a FIFO or device: opening it might never end
             return None
-        return entry.path, status.st_size, status.st_mtime_ns
+        return entry.path, status.st_size, mtime_of(status)
 
     def _folder(
         self, entry: os.DirEntry[bytes], device: int, ignored: tuple[_IgnoreRules, ...]

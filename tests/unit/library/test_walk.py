@@ -201,3 +201,14 @@ def test_thousand_nested_folders(tmp_path):
         os.close(opened)
         # deeper than Python's own recursive removal goes
         subprocess.run(["rm", "-rf", str(tmp_path / "d")], check=True)
+
+
+@pytest.mark.parametrize("year", ["1601-01-01", "2446-05-10", "30828-09-14"])
+def test_times_that_no_database_keeps_are_the_earliest_or_the_latest(tmp_path, year):
+    """An empty time of NTFS or SMB, the last of ext4, the last of NTFS."""
+    make(tmp_path, "a.mp3")
+    subprocess.run(["touch", "-d", year, tmp_path / "a.mp3"], check=True)
+    if abs(os.stat(tmp_path / "a.mp3").st_mtime_ns) < 2**63:
+        pytest.skip(f"the file system of {tmp_path} does not keep the year of {year}")
+    ((_, _, mtime_ns),) = walk(tmp_path).files()
+    assert mtime_ns == (-(2**63) if year.startswith("1601") else 2**63 - 1)
