@@ -166,7 +166,12 @@ SCHEMAS: dict[str, Schema] = {
         mbid=_or_null(_TEXT),
         duration=_NUMBER,
         tracks=_list(
-            _with(_TRACK, disc_number=_or_null(_INTEGER), track_number=_or_null(_INTEGER))
+            _with(
+                _TRACK,
+                disc_number=_or_null(_INTEGER),
+                disc_title=_or_null(_TEXT),
+                track_number=_or_null(_INTEGER),
+            )
         ),
     ),
     "Artists": _object(

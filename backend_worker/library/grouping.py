@@ -13,9 +13,8 @@ import os
 import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from backend_worker.library import names
+from backend_worker.library import discs, names
 from backend_worker.library.model import AlbumEntity, ArtistEntity, EntityBatch, TrackEntity
-from backend_worker.library.paths import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -62,7 +61,7 @@ class _Grouping:
         # 0 separates: no name is a number
         words = (*record.artists, 0, *record.mb_artist_ids, 0, *record.artist_sorts, 0, *guests)
         return TrackEntity(
-            record=record.to_message(),
+            record=record.to_message() | _disc(record),
             album_key=self._album_key(record),
             artist_keys=self._keys(words, lambda: _track_artists(record, guests)),
             artist_credit=record.artist_credit or names.credit(record.artists) or None,
@@ -122,6 +121,7 @@ _album_facts = operator.attrgetter(
     "disc_total",
     "label",
     "catalog_number",
+    "picture",
 )
 
 
@@ -136,6 +136,25 @@ def _album_words(record: TrackRecord) -> tuple[Any, ...]:
         0,
         *record.album_artist_sorts,
     )
+
+
+def _disc(record: TrackRecord) -> dict[str, Any]:
+    """Return what title or folder tell of a track's disc and its tags do not.
+
+    Each disc of an album may be tagged as the first of one: title and folder know better then.
+    """
+    tagged = record.disc_number
+    if tagged == 1 and record.disc_total == 1:
+        tagged = None
+    said: dict[str, Any] = {}
+    for disc in (discs.of_title(record.album or ""), discs.of_folder(os.path.dirname(record.path))):
+        if disc.number is None or tagged not in {None, disc.number}:
+            continue
+        tagged = disc.number
+        said["disc_number"] = disc.number
+        if disc.name and not record.disc_title:
+            said.setdefault("disc_title", disc.name)
+    return said
 
 
 def _track_artists(record: TrackRecord, guests: Sequence[str]) -> list[ArtistEntity]:
@@ -177,7 +196,7 @@ def _album(record: TrackRecord) -> tuple[AlbumEntity | None, list[ArtistEntity]]
     """Return the album of a track, or None without a title, and the album's artists."""
     if not record.album or not record.album.strip():
         return None, []
-    title = names.without_disc(record.album)
+    title = discs.of_title(record.album).album
     artists: list[ArtistEntity] = []
     various = names.VARIOUS_ARTISTS_MBID in record.mb_album_artist_ids or (
         names.are_various(record.album_artists) if record.album_artists else record.compilation
@@ -193,8 +212,8 @@ def _album(record: TrackRecord) -> tuple[AlbumEntity | None, list[ArtistEntity]]
         told_apart_by = _bounded("+".join(sorted({names.normalise(name) for name in main})))
         credit = names.credit(record.album_artists)
     else:
-        folder = shown(names.disc_folder(record.path))
-        told_apart_by, credit = "dir:" + _bounded(folder.replace("\0", "\\x00")), None
+        folder = _text_of(discs.of_folder(os.path.dirname(record.path)).album)
+        told_apart_by, credit = "dir:" + _bounded(folder), None
     name_key = f"{_bounded(names.normalise(title))}|{told_apart_by}"
     mbid = _uuid(record.mb_release_id)
     album = AlbumEntity(
@@ -212,8 +231,14 @@ def _album(record: TrackRecord) -> tuple[AlbumEntity | None, list[ArtistEntity]]
         disc_total=record.disc_total,
         label=record.label,
         catalog_number=record.catalog_number,
+        picture=record.picture,
     )
     return album, artists
+
+
+def _text_of(path: str) -> str:
+    """Return a path as a text that a database takes."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace").replace("\0", "\\x00")
 
 
 def _uuid(text: str | None) -> str | None:
@@ -267,6 +292,7 @@ _ALBUM_RULES: dict[str, Callable[[Any, Any], Any]] = {
     "disc_total": _greatest,
     "label": better_spelling,
     "catalog_number": better_spelling,
+    "picture": _least,
 }
 
 

@@ -91,6 +91,7 @@ class TrackRecord(_Message):
     track_total: int | None = None
     disc_number: int | None = None
     disc_total: int | None = None
+    disc_title: str | None = None  # a disc's own name
     date: str | None = None
     original_date: str | None = None
     genres: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Names: what makes two spellings the same, artists within a tag, discs within a folder.
+"""Names: what makes two spellings the same, artists within a tag.
 
 Everything here looks at one name alone, so the result never depends on what else is in the
 library.
@@ -7,7 +7,6 @@ library.
 from __future__ import annotations
 
 import functools
-import os
 import re
 import unicodedata
 from typing import TYPE_CHECKING
@@ -258,35 +257,3 @@ def credit(names: Sequence[str]) -> str:
     if len(names) < 2:
         return "".join(names)
     return f"{', '.join(names[:-1])} & {names[-1]}"
-
-
-_DISC = (
-    r"(?:cd|dis[ck]|disque|disco|dvd)(?:[\s._#-]*\d{1,2}(?!\d)"
-    r"|[\s._-]+(?:one|two|three|four|five|six|seven|eight|nine|ten|i{1,3}|iv|v|vi{1,3}|ix|x)\b)"
-)
-_DISC_FOLDER = re.compile(rf"\W*{_DISC}(?:\W.*)?", re.IGNORECASE | re.DOTALL)
-_DISC_SUFFIX = re.compile(
-    rf"(?:[\s._,:-]+{_DISC}(?:\s+of\s+\d+|\s*:.*)?"
-    rf"|\s*[(\[]\s*{_DISC}(?:\W[^()\[\]]*)?[)\]])\s*$",
-    re.IGNORECASE,
-)
-
-
-def disc_folder(path: str) -> str:
-    """Return the folder of the album that a file belongs to: its own, without the disc part.
-
-    ``Album/CD1/01.flac``, ``Album/Disk 2 - Live/01.flac``, ``Album CD 2/01.flac`` and
-    ``Album/01.flac`` all give ``Album``.
-    """
-    folder = os.path.dirname(path)
-    above, name = os.path.split(folder)
-    if _DISC_FOLDER.fullmatch(name):
-        return above
-    return os.path.join(above, without_disc(name))
-
-
-def without_disc(title: str) -> str:
-    """Return an album's title without its disc part: "Anthology (Disc 2)" is "Anthology"."""
-    if len(title) > LONGEST_LIST:
-        return title
-    return _DISC_SUFFIX.sub("", title) or title

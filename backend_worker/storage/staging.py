@@ -19,6 +19,7 @@ TRACK_COLUMNS = (
     "track_total",
     "disc_number",
     "disc_total",
+    "disc_title",
     "date",
     "original_date",
     "genres",
