@@ -7,13 +7,11 @@ may cut albums anywhere, and the library comes out the same.
 
 from __future__ import annotations
 
-import hashlib
 import operator
 import os
-import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from backend_worker.library import discs, names
+from backend_worker.library import albums, discs, names
 from backend_worker.library.model import AlbumEntity, ArtistEntity, EntityBatch, TrackEntity
 
 if TYPE_CHECKING:
@@ -22,10 +20,6 @@ if TYPE_CHECKING:
     from backend_worker.library.model import TrackRecord
 
 Entity = TypeVar("Entity", ArtistEntity, AlbumEntity)
-
-# Bytes of one part of a key; a B-tree of PostgreSQL takes entries of 2,704 bytes at most.
-LONGEST_KEY_PART = 800
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def group(records: Iterable[TrackRecord]) -> EntityBatch:
@@ -135,6 +129,9 @@ def _album_words(record: TrackRecord) -> tuple[Any, ...]:
         *record.mb_album_artist_ids,
         0,
         *record.album_artist_sorts,
+        0,
+        # they tell of the album where nobody else does
+        *([] if record.album_artists else record.artists),
     )
 
 
@@ -170,7 +167,7 @@ def _artists(
 ) -> list[ArtistEntity]:
     """Return the artists that a tag names, each once; ids count only if each has its name."""
     ids = [mbid.lower() for mbid in mbids]
-    if not all(_UUID.fullmatch(mbid) for mbid in ids):
+    if not all(names.uuid(mbid) for mbid in ids):
         ids = []
     parts = names.split_as(values, len(ids)) if ids else None
     if parts is None:
@@ -179,7 +176,7 @@ def _artists(
         parts = main + featured
     found: dict[str, ArtistEntity] = {}
     for position, name in enumerate(parts):
-        name_key = _bounded(names.normalise(name))
+        name_key = names.bounded(names.normalise(name))
         mbid = ids[position] if ids else None
         artist = ArtistEntity(
             key=f"mbid:{mbid}" if mbid else name_key,
@@ -197,25 +194,17 @@ def _album(record: TrackRecord) -> tuple[AlbumEntity | None, list[ArtistEntity]]
     if not record.album or not record.album.strip():
         return None, []
     title = discs.of_title(record.album).album
+    title_key = names.normalise(title)
+    kind, told_apart_by = albums.identity(record, title_key)
     artists: list[ArtistEntity] = []
-    various = names.VARIOUS_ARTISTS_MBID in record.mb_album_artist_ids or (
-        names.are_various(record.album_artists) if record.album_artists else record.compilation
-    )
-    if various:
-        told_apart_by, credit = "various", names.VARIOUS_ARTISTS
-    elif record.album_artists:
+    credit = names.VARIOUS_ARTISTS if kind == "various" else None
+    if kind == "tagged":
         artists = _artists(
             record.album_artists, record.mb_album_artist_ids, record.album_artist_sorts
         )
-        # Without guests: some taggers put each track's artists here.
-        main, _ = names.split_parts(record.album_artists)
-        told_apart_by = _bounded("+".join(sorted({names.normalise(name) for name in main})))
         credit = names.credit(record.album_artists)
-    else:
-        folder = _text_of(discs.of_folder(os.path.dirname(record.path)).album)
-        told_apart_by, credit = "dir:" + _bounded(folder), None
-    name_key = f"{_bounded(names.normalise(title))}|{told_apart_by}"
-    mbid = _uuid(record.mb_release_id)
+    name_key = f"{names.bounded(title_key)}|{told_apart_by}"
+    mbid = names.uuid(record.mb_release_id)
     album = AlbumEntity(
         key=f"mbid:{mbid}" if mbid else name_key,
         name_key=name_key,
@@ -224,34 +213,16 @@ def _album(record: TrackRecord) -> tuple[AlbumEntity | None, list[ArtistEntity]]
         artist_credit=credit,
         sort_title=record.album_sort,
         mbid=mbid,
-        release_group_mbid=_uuid(record.mb_release_group_id),
+        release_group_mbid=names.uuid(record.mb_release_group_id),
         date=record.date,
         original_date=record.original_date,
-        compilation=record.compilation or various,
+        compilation=record.compilation or kind == "various",
         disc_total=record.disc_total,
         label=record.label,
         catalog_number=record.catalog_number,
         picture=record.picture,
     )
     return album, artists
-
-
-def _text_of(path: str) -> str:
-    """Return a path as a text that a database takes."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace").replace("\0", "\\x00")
-
-
-def _uuid(text: str | None) -> str | None:
-    return text.lower() if text and _UUID.fullmatch(text.lower()) else None
-
-
-def _bounded(part: str) -> str:
-    """Return a part of a key; of an overlong one the beginning and a digest."""
-    encoded = part.encode("utf-8", "backslashreplace")
-    if len(encoded) <= LONGEST_KEY_PART:
-        return part
-    beginning = encoded[: LONGEST_KEY_PART - 64].decode("utf-8", "ignore")
-    return beginning + hashlib.sha256(encoded).hexdigest()
 
 
 def _least(a: Any, b: Any) -> Any:

@@ -7,6 +7,7 @@ library.
 from __future__ import annotations
 
 import functools
+import hashlib
 import re
 import unicodedata
 from typing import TYPE_CHECKING
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 VARIOUS_ARTISTS = "Various Artists"
 # MusicBrainz' own artist for it, https://musicbrainz.org/doc/Style/Unknown_and_untitled/Special_purpose_artist
 VARIOUS_ARTISTS_MBID = "89ad4ac3-39f7-470e-963a-56509c546377"
+
+# Bytes of one part of a key; a B-tree of PostgreSQL takes entries of 2,704 bytes at most.
+LONGEST_KEY_PART = 800
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 # A longer text is no list of names, and splitting takes quadratic time in the worst case.
 LONGEST_LIST = 1000
@@ -257,3 +262,17 @@ def credit(names: Sequence[str]) -> str:
     if len(names) < 2:
         return "".join(names)
     return f"{', '.join(names[:-1])} & {names[-1]}"
+
+
+def uuid(text: str | None) -> str | None:
+    """Return a MusicBrainz id in lower case, None if it is none."""
+    return text.lower() if text and _UUID.fullmatch(text.lower()) else None
+
+
+def bounded(part: str) -> str:
+    """Return a part of a key; of an overlong one the beginning and a digest."""
+    encoded = part.encode("utf-8", "backslashreplace")
+    if len(encoded) <= LONGEST_KEY_PART:
+        return part
+    beginning = encoded[: LONGEST_KEY_PART - 64].decode("utf-8", "ignore")
+    return beginning + hashlib.sha256(encoded).hexdigest()

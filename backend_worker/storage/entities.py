@@ -94,7 +94,7 @@ def upsert_albums(cursor: psycopg2.extensions.cursor) -> None:
     _merge_albums(cursor)
     cursor.execute(
         "DELETE FROM album_artist USING staged_album AS staged"
-        " WHERE album_artist.album_id = staged.album_id AND staged.name_key LIKE '%|various'"
+        " WHERE album_artist.album_id = staged.album_id AND staged.name_key ~ '[|]various([|]|$)'"
     )
     cursor.execute(
         "INSERT INTO album_artist (album_id, position, artist_id)"

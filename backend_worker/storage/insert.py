@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from backend_worker.storage import entities as merge
 from backend_worker.storage import moves, statistics
 from backend_worker.storage.connection import one_row, transaction
+from backend_worker.storage.parting import part_albums
 from backend_worker.storage.staging import stage
 
 if TYPE_CHECKING:
@@ -130,6 +131,7 @@ def _write(cursor: psycopg2.extensions.cursor, scan_id: int | None) -> tuple[lis
     merge.upsert_artists(cursor)
     merge.upsert_albums(cursor)
     track_ids = merge.upsert_tracks(cursor)
+    part_albums(cursor)
     merge.derive_album_artists(cursor)
     return track_ids, merge.drop_vectors(cursor)
 
