@@ -56,7 +56,7 @@ _SCAN = _object(
     walk_ended=_FLAG,
     **_all(
         _INTEGER,
-        "directories found stored unchanged failed ignored waiting moved gone error_count",
+        "directories found stored unchanged failed ignored waiting moved gone error_count left_out",
     ),
     message=_or_null(_TEXT),
     seconds=_or_null(_NUMBER),

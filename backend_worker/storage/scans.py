@@ -54,6 +54,7 @@ class ScanStatus:
     moved: int
     gone: int
     error_count: int
+    left_out: int
     message: str | None
 
     @property
@@ -255,7 +256,7 @@ _STATUS_QUERY = """
         coalesce(scan.ignored, walk_ignored + sums.ignored),
         CASE WHEN finished_at IS NULL
             THEN sums.files - sums.stored - sums.failed - sums.ignored ELSE 0 END,
-        coalesce(scan.moved, sums.moved), coalesce(gone, 0), error_count, message
+        coalesce(scan.moved, sums.moved), coalesce(gone, 0), error_count, left_out, message
     FROM scan CROSS JOIN LATERAL (
         SELECT coalesce(sum(files), 0) AS files, coalesce(sum(b.stored), 0) AS stored,
             coalesce(sum(b.failed), 0) AS failed, coalesce(sum(b.ignored), 0) AS ignored,
@@ -292,6 +293,13 @@ def errors_of(scan_id: int, limit: int = 100) -> list[tuple[str, str]]:
             (scan_id, limit),
         )
         return [(shown(bytes(path)), reason) for path, reason in cursor]
+
+
+def left_out_of(scan_id: int) -> list[str]:
+    """Return what a scan left out since its name is that of a program: the first paths."""
+    with transaction() as cursor:
+        cursor.execute("SELECT unnest(left_out_paths) FROM scan WHERE id = %s", (scan_id,))
+        return [bytes(path).decode("utf-8", "replace") for (path,) in cursor]
 
 
 def failure_reasons(scan_id: int, limit: int) -> list[tuple[str, int]]:

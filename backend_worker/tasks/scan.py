@@ -270,6 +270,7 @@ class _Discovery:
             directories=self.walk.directories,
             other_files=self.walk.other_files,
             error_count=len(self.walk.errors),
+            left_out=self.walk.left_out,
         )
 
     def _report_is_due(self) -> bool:
@@ -318,6 +319,7 @@ class _Discovery:
                 len(errors),
                 len(missing),
             )
+        walks.name_left_out(self.scan_id, self.walk.left_out_paths)
         walks.end_walk(
             self.scan_id,
             self.counts,
