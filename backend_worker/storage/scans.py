@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from backend_worker.library.paths import shown
+from backend_worker.library.roots import is_below
 from backend_worker.storage import fitness
 from backend_worker.storage.connection import one_row, transaction
 
@@ -100,12 +101,7 @@ def begin(root: bytes, task_id: str) -> int:
         if row is not None:
             (scan_id,) = row
             return scan_id
-        cursor.execute(
-            "SELECT id, root FROM scan WHERE status IN ('running', 'cancelling') ORDER BY id"
-        )
-        for scan_id, other in cursor.fetchall():
-            if overlaps(root, bytes(other)):
-                raise ScanRunningError(scan_id, bytes(other))
+        refuse_overlap(cursor, root)
         # The next after the newest, whatever the sequence says: PostgreSQL takes 32 numbers
         # ahead, and a power cut would skip them. The lock above lets nobody in between.
         cursor.execute(
@@ -116,13 +112,23 @@ def begin(root: bytes, task_id: str) -> int:
             "INSERT INTO scan (root, task_id) VALUES (%s, %s) RETURNING id", (root, task_id)
         )
         (scan_id,) = one_row(cursor)
+        cursor.execute("INSERT INTO known_root (path) VALUES (%s) ON CONFLICT DO NOTHING", (root,))
         return scan_id
 
 
-def overlaps(one: bytes, other: bytes) -> bool:
-    """Say whether two folders are the same or one lies within the other."""
-    one, other = one.rstrip(b"/") + b"/", other.rstrip(b"/") + b"/"
-    return one.startswith(other) or other.startswith(one)
+def refuse_overlap(cursor: psycopg2.extensions.cursor, root: bytes) -> None:
+    """Let no two overlapping folders be walked or forgotten at once, until the commit.
+
+    Raises:
+        ScanRunningError: a scan of this folder, of one above or of one below is running.
+    """
+    cursor.execute("SELECT pg_advisory_xact_lock(%s)", (SCAN_START_LOCK,))
+    cursor.execute(
+        "SELECT id, root FROM scan WHERE status IN ('running', 'cancelling') ORDER BY id"
+    )
+    for scan_id, other in cursor.fetchall():
+        if is_below(root, bytes(other)) or is_below(bytes(other), root):
+            raise ScanRunningError(scan_id, bytes(other))
 
 
 def of_task(task_id: str) -> int | None:
