@@ -69,6 +69,9 @@ class _Grouping:
         return keys
 
     def _add_artist(self, artist: ArtistEntity) -> str:
+        known = self.artists.get(artist.key)
+        if known is not None and known.name != artist.name:
+            known.varied = True
         _add(self.artists, artist, _ARTIST_RULES)
         return artist.key
 

@@ -152,6 +152,7 @@ class ArtistEntity(_Message):
     name: str
     sort_name: str | None = None
     mbid: str | None = None
+    varied: bool = False  # the tracks of the batch spell the name in several ways
 
 
 @dataclass(slots=True)

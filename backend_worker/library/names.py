@@ -184,11 +184,24 @@ _SEPARATOR = re.compile(r"\s*(?<!&amp);\s*|\s+/\s+|\s+vs\.?\s+", re.IGNORECASE)
 _FINE_SEPARATOR = re.compile(
     r"\s*[,;/]\s*|\s+(?:&|\+|and|und|et|y|e|x|\N{MULTIPLICATION SIGN}|with|vs\.?)\s+", re.IGNORECASE
 )
+# In a title "feat" and "ft" are words too: "A Feat of Engineering", "Ten Ft. Version". A guest
+# comes after the mark as a name does, and before it is a bracket or the name of a version.
+_NO_GUEST = r"(?!of\b|to\b|in\b|from\b|for\b|version\b|mix\b|remix\b|edit\b|deep\b|high\b|tall\b)"
+_MARK = rf"(?:feat\b\.?|ft\b\.?|featuring\b\.?)\s*{_NO_GUEST}(?=[^\s)\]\uff09])"
+_MEASURE = (
+    r"(?<!\d)(?<!\d )(?<!\ba )(?<!\bthe )(?<!\blittle )(?<!\bno )(?<!\bone )(?<!\btwo )"
+    r"(?<!\bthree )(?<!\bfour )(?<!\bfive )(?<!\bsix )(?<!\bseven )(?<!\beight )(?<!\bnine )"
+    r"(?<!\bten )(?<!\btwelve )(?<!\btwenty )(?<!\bfifty )(?<!\bhundred )(?<!\bthousand )"
+)
 _TITLE_BRACKET = re.compile(
-    rf"[(\[](?:[^()\[\]]*\s)?(?:{_FEAT})\s*([^()\[\]]+)[)\]]", re.IGNORECASE
+    rf"[(\[\uff08](?:[^()\[\]]*\s)?{_MEASURE}{_MARK}\s*([^()\[\]\uff08\uff09]+)[)\]\uff09]",
+    re.IGNORECASE,
 )
 # Outside of brackets only what is no word of a title: "Six Ft. Deep", "Featuring You".
-_TITLE_BARE = re.compile(r"(?<!\d)\s(?:[Ff]eat\.|ft\.)\s*([^()\[\]]+?)(?=\s+-\s|\s*[(\[]|\s*$)")
+_TITLE_BARE = re.compile(
+    rf"{_MEASURE}(?<=\s)(?:[Ff]eat\.|ft\.)\s*{_NO_GUEST}([^()\[\]]+?)"
+    r"(?=\s+-\s|\s*[(\[]|\s*$)"
+)
 
 
 def split_parts(names: Iterable[str]) -> tuple[list[str], list[str]]:

@@ -16,6 +16,7 @@ from backend_worker.storage import entities as merge
 from backend_worker.storage import moves, statistics
 from backend_worker.storage.connection import one_row, transaction
 from backend_worker.storage.parting import part_albums
+from backend_worker.storage.spelling import spell_artists
 from backend_worker.storage.staging import stage
 
 if TYPE_CHECKING:
@@ -133,6 +134,7 @@ def _write(cursor: psycopg2.extensions.cursor, scan_id: int | None) -> tuple[lis
     track_ids = merge.upsert_tracks(cursor)
     part_albums(cursor)
     merge.derive_album_artists(cursor)
+    spell_artists(cursor)
     return track_ids, merge.drop_vectors(cursor)
 
 

@@ -56,7 +56,8 @@ _COPY_CHUNK = 1 << 20  # bytes at a time; a batch is a few hundred kB
 # transaction would bloat the catalogue.
 _STAGING = """
 CREATE TEMP TABLE IF NOT EXISTS staged_artist (
-    key text PRIMARY KEY, name_key text, name text, sort_name text, mbid uuid, artist_id bigint
+    key text PRIMARY KEY, name_key text, name text, sort_name text, mbid uuid, varied boolean,
+    artist_id bigint
 ) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE IF NOT EXISTS staged_album (
     key text PRIMARY KEY, name_key text, title text, sort_title text, artist_credit text,
@@ -86,8 +87,8 @@ def stage(
     cursor.execute(_STAGING)
     _copy(
         cursor,
-        "staged_artist (key, name_key, name, sort_name, mbid)",
-        ((a.key, a.name_key, a.name, a.sort_name, a.mbid) for a in entities.artists),
+        "staged_artist (key, name_key, name, sort_name, mbid, varied)",
+        ((a.key, a.name_key, a.name, a.sort_name, a.mbid, a.varied) for a in entities.artists),
     )
     _copy(
         cursor,
