@@ -155,7 +155,7 @@ def _merge_albums(cursor: psycopg2.extensions.cursor) -> None:
 
 def upsert_tracks(cursor: psycopg2.extensions.cursor) -> list[int]:
     """Store the staged tracks with their artists and return their ids."""
-    columns = ["title", "artist_credit", "picture", *TRACK_COLUMNS]
+    columns = ["title", "artist_credit", "picture", "search_extra", *TRACK_COLUMNS]
     updates = ", ".join(
         f"{column} = excluded.{column}" for column in [*columns, "album_id", "search_text"]
     )

@@ -7,6 +7,8 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
+from backend_worker.library.search_words import extra_words
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
@@ -125,7 +127,7 @@ def stage(
     _stage_files(cursor, entities.tracks, failures)
     _copy(
         cursor,
-        "staged_track (path, title, artist_credit, picture, album_key,"
+        "staged_track (path, title, artist_credit, picture, album_key, search_extra,"
         f" {', '.join(TRACK_COLUMNS)})",
         (_track_row(track) for track in entities.tracks),
     )
@@ -175,6 +177,15 @@ def _track_row(track: TrackEntity) -> tuple[Any, ...]:
         track.artist_credit,
         bytes.fromhex(picture) if picture else None,
         track.album_key,
+        extra_words(
+            [
+                record.get("title"),
+                record.get("album"),
+                track.artist_credit,
+                *record.get("artists", ()),
+                *record.get("album_artists", ()),
+            ]
+        ),
         *[record.get(column, default) for column, default in _COLUMNS_WITH_DEFAULTS],
     )
 
