@@ -54,8 +54,10 @@ class _Grouping:
         guests = names.featured_in_title(record.title) if record.title else []
         # 0 separates: no name is a number
         words = (*record.artists, 0, *record.mb_artist_ids, 0, *record.artist_sorts, 0, *guests)
+        message = record.to_message()
+        message.update(_disc(record))
         return TrackEntity(
-            record=record.to_message() | _disc(record),
+            record=message,
             album_key=self._album_key(record),
             artist_keys=self._keys(words, lambda: _track_artists(record, guests)),
             artist_credit=record.artist_credit or names.credit(record.artists) or None,
@@ -143,11 +145,15 @@ def _disc(record: TrackRecord) -> dict[str, Any]:
 
     Each disc of an album may be tagged as the first of one: title and folder know better then.
     """
+    title = discs.of_title(record.album or "")
+    folder = discs.of_folder(os.path.dirname(record.path))
+    said: dict[str, Any] = {}
+    if title.number is None and folder.number is None:
+        return said
     tagged = record.disc_number
     if tagged == 1 and record.disc_total == 1:
         tagged = None
-    said: dict[str, Any] = {}
-    for disc in (discs.of_title(record.album or ""), discs.of_folder(os.path.dirname(record.path))):
+    for disc in (title, folder):
         if disc.number is None or tagged not in {None, disc.number}:
             continue
         tagged = disc.number

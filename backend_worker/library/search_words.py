@@ -29,8 +29,10 @@ _SPECIAL = re.compile(rf"[^\w\s]|[{_PIECE_WISE}]")
 
 def extra_words(texts: Iterable[str | None]) -> list[str]:
     """Return the further words of some names, each once, in order."""
-    found = {word for text in texts if text and _SPECIAL.search(text) for word in _words(text)}
-    return sorted(found)
+    known = list(dict.fromkeys(filter(None, texts)))
+    if not _SPECIAL.search("\n".join(known)):  # as most names are
+        return []
+    return sorted({word for text in known for word in _words(text)})
 
 
 @functools.lru_cache(maxsize=2048)
