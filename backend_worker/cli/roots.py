@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from backend_worker.cli import output
 from backend_worker.cli.errors import Exit, UserError
+from backend_worker.library.paths import shown
 from backend_worker.library.roots import normalise
 from backend_worker.storage import roots, scans
 
@@ -19,9 +20,9 @@ def forget(args: argparse.Namespace) -> Exit:
     root = normalise(os.fsencode(os.path.expanduser(args.root)))
     known = roots.known()
     if root not in known:
-        names = ", ".join(map(_shown, known)) or "none"
+        names = ", ".join(map(shown, known)) or "none"
         raise UserError(
-            f"{_shown(root)} is no folder of the library; those are: {names}", Exit.NOT_FOUND
+            f"{shown(root)} is no folder of the library; those are: {names}", Exit.NOT_FOUND
         )
     counts = roots.what_would_go(root)
     if args.yes:
@@ -30,14 +31,10 @@ def forget(args: argparse.Namespace) -> Exit:
         except scans.ScanRunningError as error:
             raise UserError(str(error), Exit.BUSY) from error
     if args.json:
-        output.print_json({"root": _shown(root), "forgotten": args.yes, **counts})
+        output.print_json({"root": shown(root), "forgotten": args.yes, **counts})
         return Exit.OK
     went = "went" if args.yes else "would go"
-    output.print_facts(f"{went} with {_shown(root)}", counts)
+    output.print_facts(f"{went} with {shown(root)}", counts)
     if not args.yes:
         output.print_line("nothing was changed; add --yes to do it. No file on the disk is touched")
     return Exit.OK
-
-
-def _shown(path: bytes) -> str:
-    return path.decode("utf-8", "backslashreplace")

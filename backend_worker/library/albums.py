@@ -13,6 +13,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from backend_worker.library import discs, names
+from backend_worker.library.paths import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -108,7 +109,7 @@ def identity(record: TrackRecord, title_key: str) -> Identity:
 def folder_of(path: str) -> str:
     """Return the album's folder of a file, as a text that a database takes."""
     folder = discs.of_folder(os.path.dirname(path)).album
-    return os.fsencode(folder).decode("utf-8", "backslashreplace").replace("\0", "\\x00")
+    return shown(folder).replace("\0", "\\x00")
 
 
 def _in(path: str) -> str:

@@ -120,7 +120,6 @@ _album_facts = operator.attrgetter(
     "disc_total",
     "label",
     "catalog_number",
-    "picture",
 )
 
 
@@ -229,7 +228,6 @@ def _album(record: TrackRecord) -> tuple[AlbumEntity | None, list[ArtistEntity]]
         disc_total=record.disc_total,
         label=record.label,
         catalog_number=record.catalog_number,
-        picture=record.picture,
     )
     return album, artists
 
@@ -272,7 +270,6 @@ _ALBUM_RULES: dict[str, Callable[[Any, Any], Any]] = {
     "disc_total": _greatest,
     "label": better_spelling,
     "catalog_number": better_spelling,
-    "picture": _least,
 }
 
 

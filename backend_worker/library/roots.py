@@ -11,6 +11,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from backend_worker.library.mounts import place_of
+from backend_worker.library.paths import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,7 +30,7 @@ class SameFolderError(ValueError):
         self.root, self.known, self.relation = root, known, relation
 
     def __str__(self) -> str:
-        root, known = _shown(self.root), _shown(self.known)
+        root, known = shown(self.root), shown(self.known)
         return (
             f"{root} {self.relation} {known}, which is in the library already: all its files "
             f"would be there twice. Scan {known}, or take that out of the library first with "
@@ -117,7 +118,3 @@ def _identities(real: bytes) -> list[Identity]:
 
 def _is_within(place: tuple[bytes, bytes], other: tuple[bytes, bytes]) -> bool:
     return place[0] == other[0] and is_below(place[1], other[1])
-
-
-def _shown(path: bytes) -> str:
-    return path.decode("utf-8", "backslashreplace")
