@@ -6,6 +6,8 @@ import enum
 import os
 import threading
 
+from backend_worker.library.roots import normalise
+
 FOLDER_SECONDS = 15.0  # longer than a disk needs to spin up
 
 
@@ -47,7 +49,7 @@ def check_folder(directory: str) -> str:
     Raises:
         UserError: it is not a folder, or nobody answers who looks at it.
     """
-    path = os.path.abspath(os.path.expanduser(directory))
+    path = os.fsdecode(normalise(os.fsencode(os.path.expanduser(directory))))
     found = is_folder(path)
     if found is None:
         raise UserError(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import argparse
 
 SCALE_EVENTS_SHOWN = 5
+LEFT_OUT_SHOWN = 12
 
 
 def search(args: argparse.Namespace) -> Exit:
@@ -201,4 +202,17 @@ def _show_status(report: dict[str, Any]) -> None:
         ],
         right=("scan", "found", "stored", "unchanged", "failed", "ignored", "gone", "time"),
     )
+    _show_left_out(report["scans"][:1])
     output.print_facts("library", report["library"])
+
+
+def _show_left_out(newest: list[dict[str, Any]]) -> None:
+    """Say what the newest scan left out: an owner may miss it."""
+    for scan in newest:
+        if scan["left_out"]:
+            names = scans.left_out_of(scan["id"])[:LEFT_OUT_SHOWN]
+            more = ", …" if scan["left_out"] > len(names) else ""
+            output.print_line(
+                f"{scan['left_out']} files and folders of other programs were left out: "
+                f"{', '.join(names)}{more}"
+            )

@@ -150,6 +150,11 @@ def _add_care(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         commands, "retry", "maintenance:retry", "read again what could not be read", needs="worker"
     )
     retry.add_argument("--no-wait", action="store_true", help="do not wait for the worker to begin")
+    forget = _command(
+        commands, "forget", "roots:forget", "take a folder out of the library; no file is touched"
+    )
+    forget.add_argument("root", help="the folder as `backend-worker status` names it")
+    forget.add_argument("--yes", action="store_true", help="do it; without, show what would go")
     maintenance = _command(
         commands,
         "maintenance",

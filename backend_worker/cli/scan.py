@@ -12,7 +12,7 @@ from backend_worker.cli.errors import Exit, UserError, check_folder
 from backend_worker.cli.follow import follow, show_summary
 from backend_worker.cli.workers import worker_answers
 from backend_worker.config import get_config
-from backend_worker.storage import scans
+from backend_worker.storage import roots, scans
 
 if TYPE_CHECKING:
     import argparse
@@ -50,7 +50,10 @@ def start_scan(directory: str, *, join: bool = False) -> int:
     path = check_folder(directory)
     task_id = str(uuid.uuid4())
     try:
+        roots.refuse_another_name(os.fsencode(path))
         scan_id = scans.begin(os.fsencode(path), task_id)
+    except roots.SameFolderError as error:
+        raise UserError(str(error), Exit.USAGE) from error
     except scans.ScanRunningError as error:
         if join and error.root == os.fsencode(path):
             return error.scan_id

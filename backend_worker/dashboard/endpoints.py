@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from backend_worker.dashboard.errors import Refusal
 from backend_worker.dashboard.parameters import Parameter, most, path_id
+from backend_worker.library.roots import normalise
 from backend_worker.storage import browse, scans, search
 
 if TYPE_CHECKING:
@@ -107,11 +108,15 @@ def _folder(folder: Any, music_dir: str) -> str:
         os.fsencode(folder)
     except UnicodeEncodeError as error:
         raise Refusal(400, "folder: it is no valid text") from error
-    path = os.path.normpath(folder)
-    root = os.path.normpath(music_dir) if music_dir else ""
+    path = _normal(folder)
+    root = _normal(music_dir) if music_dir else ""
     if root and os.path.commonpath([root, path]) != root:
         raise Refusal(400, f"folder: only {root} and what is below it can be scanned from here")
     return path
+
+
+def _normal(path: str) -> str:
+    return os.fsdecode(normalise(os.fsencode(path)))
 
 
 @_endpoint(

@@ -56,7 +56,7 @@ _SCAN = _object(
     walk_ended=_FLAG,
     **_all(
         _INTEGER,
-        "directories found stored unchanged failed ignored waiting moved gone error_count",
+        "directories found stored unchanged failed ignored waiting moved gone error_count left_out",
     ),
     message=_or_null(_TEXT),
     seconds=_or_null(_NUMBER),
@@ -166,7 +166,12 @@ SCHEMAS: dict[str, Schema] = {
         mbid=_or_null(_TEXT),
         duration=_NUMBER,
         tracks=_list(
-            _with(_TRACK, disc_number=_or_null(_INTEGER), track_number=_or_null(_INTEGER))
+            _with(
+                _TRACK,
+                disc_number=_or_null(_INTEGER),
+                disc_title=_or_null(_TEXT),
+                track_number=_or_null(_INTEGER),
+            )
         ),
     ),
     "Artists": _object(

@@ -7,15 +7,12 @@ may cut albums anywhere, and the library comes out the same.
 
 from __future__ import annotations
 
-import hashlib
 import operator
 import os
-import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from backend_worker.library import names
+from backend_worker.library import albums, discs, names
 from backend_worker.library.model import AlbumEntity, ArtistEntity, EntityBatch, TrackEntity
-from backend_worker.library.paths import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,10 +20,6 @@ if TYPE_CHECKING:
     from backend_worker.library.model import TrackRecord
 
 Entity = TypeVar("Entity", ArtistEntity, AlbumEntity)
-
-# Bytes of one part of a key; a B-tree of PostgreSQL takes entries of 2,704 bytes at most.
-LONGEST_KEY_PART = 800
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def group(records: Iterable[TrackRecord]) -> EntityBatch:
@@ -61,8 +54,10 @@ class _Grouping:
         guests = names.featured_in_title(record.title) if record.title else []
         # 0 separates: no name is a number
         words = (*record.artists, 0, *record.mb_artist_ids, 0, *record.artist_sorts, 0, *guests)
+        message = record.to_message()
+        message.update(_disc(record))
         return TrackEntity(
-            record=record.to_message(),
+            record=message,
             album_key=self._album_key(record),
             artist_keys=self._keys(words, lambda: _track_artists(record, guests)),
             artist_credit=record.artist_credit or names.credit(record.artists) or None,
@@ -76,6 +71,9 @@ class _Grouping:
         return keys
 
     def _add_artist(self, artist: ArtistEntity) -> str:
+        known = self.artists.get(artist.key)
+        if known is not None and known.name != artist.name:
+            known.varied = True
         _add(self.artists, artist, _ARTIST_RULES)
         return artist.key
 
@@ -135,7 +133,33 @@ def _album_words(record: TrackRecord) -> tuple[Any, ...]:
         *record.mb_album_artist_ids,
         0,
         *record.album_artist_sorts,
+        0,
+        # they tell of the album where nobody else does
+        *([] if record.album_artists else record.artists),
     )
+
+
+def _disc(record: TrackRecord) -> dict[str, Any]:
+    """Return what title or folder tell of a track's disc and its tags do not.
+
+    Each disc of an album may be tagged as the first of one: title and folder know better then.
+    """
+    title = discs.of_title(record.album or "")
+    folder = discs.of_folder(os.path.dirname(record.path))
+    said: dict[str, Any] = {}
+    if title.number is None and folder.number is None:
+        return said
+    tagged = record.disc_number
+    if tagged == 1 and record.disc_total == 1:
+        tagged = None
+    for disc in (title, folder):
+        if disc.number is None or tagged not in {None, disc.number}:
+            continue
+        tagged = disc.number
+        said["disc_number"] = disc.number
+        if disc.name and not record.disc_title:
+            said.setdefault("disc_title", disc.name)
+    return said
 
 
 def _track_artists(record: TrackRecord, guests: Sequence[str]) -> list[ArtistEntity]:
@@ -151,7 +175,7 @@ def _artists(
 ) -> list[ArtistEntity]:
     """Return the artists that a tag names, each once; ids count only if each has its name."""
     ids = [mbid.lower() for mbid in mbids]
-    if not all(_UUID.fullmatch(mbid) for mbid in ids):
+    if not all(names.uuid(mbid) for mbid in ids):
         ids = []
     parts = names.split_as(values, len(ids)) if ids else None
     if parts is None:
@@ -160,7 +184,7 @@ def _artists(
         parts = main + featured
     found: dict[str, ArtistEntity] = {}
     for position, name in enumerate(parts):
-        name_key = _bounded(names.normalise(name))
+        name_key = names.bounded(names.normalise(name))
         mbid = ids[position] if ids else None
         artist = ArtistEntity(
             key=f"mbid:{mbid}" if mbid else name_key,
@@ -177,26 +201,18 @@ def _album(record: TrackRecord) -> tuple[AlbumEntity | None, list[ArtistEntity]]
     """Return the album of a track, or None without a title, and the album's artists."""
     if not record.album or not record.album.strip():
         return None, []
-    title = names.without_disc(record.album)
+    title = discs.of_title(record.album).album
+    title_key = names.normalise(title)
+    kind, told_apart_by = albums.identity(record, title_key)
     artists: list[ArtistEntity] = []
-    various = names.VARIOUS_ARTISTS_MBID in record.mb_album_artist_ids or (
-        names.are_various(record.album_artists) if record.album_artists else record.compilation
-    )
-    if various:
-        told_apart_by, credit = "various", names.VARIOUS_ARTISTS
-    elif record.album_artists:
+    credit = names.VARIOUS_ARTISTS if kind == "various" else None
+    if kind == "tagged":
         artists = _artists(
             record.album_artists, record.mb_album_artist_ids, record.album_artist_sorts
         )
-        # Without guests: some taggers put each track's artists here.
-        main, _ = names.split_parts(record.album_artists)
-        told_apart_by = _bounded("+".join(sorted({names.normalise(name) for name in main})))
         credit = names.credit(record.album_artists)
-    else:
-        folder = shown(names.disc_folder(record.path))
-        told_apart_by, credit = "dir:" + _bounded(folder.replace("\0", "\\x00")), None
-    name_key = f"{_bounded(names.normalise(title))}|{told_apart_by}"
-    mbid = _uuid(record.mb_release_id)
+    name_key = f"{names.bounded(title_key)}|{told_apart_by}"
+    mbid = names.uuid(record.mb_release_id)
     album = AlbumEntity(
         key=f"mbid:{mbid}" if mbid else name_key,
         name_key=name_key,
@@ -205,28 +221,15 @@ def _album(record: TrackRecord) -> tuple[AlbumEntity | None, list[ArtistEntity]]
         artist_credit=credit,
         sort_title=record.album_sort,
         mbid=mbid,
-        release_group_mbid=_uuid(record.mb_release_group_id),
+        release_group_mbid=names.uuid(record.mb_release_group_id),
         date=record.date,
         original_date=record.original_date,
-        compilation=record.compilation or various,
+        compilation=record.compilation or kind == "various",
         disc_total=record.disc_total,
         label=record.label,
         catalog_number=record.catalog_number,
     )
     return album, artists
-
-
-def _uuid(text: str | None) -> str | None:
-    return text.lower() if text and _UUID.fullmatch(text.lower()) else None
-
-
-def _bounded(part: str) -> str:
-    """Return a part of a key; of an overlong one the beginning and a digest."""
-    encoded = part.encode("utf-8", "backslashreplace")
-    if len(encoded) <= LONGEST_KEY_PART:
-        return part
-    beginning = encoded[: LONGEST_KEY_PART - 64].decode("utf-8", "ignore")
-    return beginning + hashlib.sha256(encoded).hexdigest()
 
 
 def _least(a: Any, b: Any) -> Any:

@@ -9,9 +9,23 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    import os
 
 _NUMBERS = (int, float)
+# What 64 bits hold in nanoseconds since 1970: the years 1677 to 2262.
+_EARLIEST_NS, _LATEST_NS = -(2**63), 2**63 - 1
+
+
+def mtime_of(status: os.stat_result) -> int:
+    """Return a time of modification in nanoseconds since 1970, as a database keeps it.
+
+    Some file systems know others: an empty time of NTFS is the year 1601, and ext4 knows 2446.
+    Such a time is the earliest or the latest that there is.
+    """
+    return min(max(status.st_mtime_ns, _EARLIEST_NS), _LATEST_NS)
 
 
 class _Message:
@@ -77,6 +91,7 @@ class TrackRecord(_Message):
     track_total: int | None = None
     disc_number: int | None = None
     disc_total: int | None = None
+    disc_title: str | None = None  # a disc's own name
     date: str | None = None
     original_date: str | None = None
     genres: list[str] = field(default_factory=list)
@@ -137,6 +152,7 @@ class ArtistEntity(_Message):
     name: str
     sort_name: str | None = None
     mbid: str | None = None
+    varied: bool = False  # the tracks of the batch spell the name in several ways
 
 
 @dataclass(slots=True)

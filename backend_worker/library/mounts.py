@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 _MOUNTS = "/proc/self/mountinfo"  # proc(5); of our own mount namespace
 _MOST_LINKS = 40  # as the kernel
@@ -21,6 +21,10 @@ class Mount:
 
     point: bytes
     fs_type: bytes
+    device: bytes = field(default=b"", compare=False)  # of the file system, as "8:1"
+    origin: bytes = field(
+        default=b"/", compare=False
+    )  # the folder of the file system that is mounted
 
     @property
     def is_foreign(self) -> bool:
@@ -47,6 +51,16 @@ def mounts() -> list[Mount]:
 def mount_of(path: bytes) -> Mount:
     """Return the mount that a path lies on, by its text alone: links are not followed."""
     return _mount_of(path, mounts())
+
+
+def place_of(real: bytes) -> tuple[bytes, bytes]:
+    """Return (device, path in its file system) of a path without links.
+
+    It is the same for a folder and for a bind mount of it.
+    """
+    mount = mount_of(real)
+    below = real[len(mount.point.rstrip(b"/")) :]
+    return mount.device, (mount.origin.rstrip(b"/") + below).rstrip(b"/") or b"/"
 
 
 def resolved(path: bytes) -> bytes:
@@ -93,5 +107,8 @@ def foreign_below(root: bytes) -> tuple[Mount, ...]:
 
 def _parse(line: bytes) -> Mount:
     fields, _, source = line.partition(b" - ")
-    point = _ESCAPED.sub(lambda match: bytes([int(match[1], 8)]), fields.split(b" ")[4])
-    return Mount(point, source.split(b" ")[0])
+    _, _, device, *paths = fields.split(b" ")
+    origin, point = (
+        _ESCAPED.sub(lambda match: bytes([int(match[1], 8)]), path) for path in paths[:2]
+    )
+    return Mount(point, source.split(b" ")[0], device, origin)

@@ -1,4 +1,4 @@
-"""Names: what makes two spellings the same, artists within a tag, discs within a folder.
+"""Names: what makes two spellings the same, artists within a tag.
 
 Everything here looks at one name alone, so the result never depends on what else is in the
 library.
@@ -7,7 +7,7 @@ library.
 from __future__ import annotations
 
 import functools
-import os
+import hashlib
 import re
 import unicodedata
 from typing import TYPE_CHECKING
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 VARIOUS_ARTISTS = "Various Artists"
 # MusicBrainz' own artist for it, https://musicbrainz.org/doc/Style/Unknown_and_untitled/Special_purpose_artist
 VARIOUS_ARTISTS_MBID = "89ad4ac3-39f7-470e-963a-56509c546377"
+
+# Bytes of one part of a key; a B-tree of PostgreSQL takes entries of 2,704 bytes at most.
+LONGEST_KEY_PART = 800
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 # A longer text is no list of names, and splitting takes quadratic time in the worst case.
 LONGEST_LIST = 1000
@@ -180,11 +184,24 @@ _SEPARATOR = re.compile(r"\s*(?<!&amp);\s*|\s+/\s+|\s+vs\.?\s+", re.IGNORECASE)
 _FINE_SEPARATOR = re.compile(
     r"\s*[,;/]\s*|\s+(?:&|\+|and|und|et|y|e|x|\N{MULTIPLICATION SIGN}|with|vs\.?)\s+", re.IGNORECASE
 )
+# In a title "feat" and "ft" are words too: "A Feat of Engineering", "Ten Ft. Version". A guest
+# comes after the mark as a name does, and before it is a bracket or the name of a version.
+_NO_GUEST = r"(?!of\b|to\b|in\b|from\b|for\b|version\b|mix\b|remix\b|edit\b|deep\b|high\b|tall\b)"
+_MARK = rf"(?:feat\b\.?|ft\b\.?|featuring\b\.?)\s*{_NO_GUEST}(?=[^\s)\]\uff09])"
+_MEASURE = (
+    r"(?<!\d)(?<!\d )(?<!\ba )(?<!\bthe )(?<!\blittle )(?<!\bno )(?<!\bone )(?<!\btwo )"
+    r"(?<!\bthree )(?<!\bfour )(?<!\bfive )(?<!\bsix )(?<!\bseven )(?<!\beight )(?<!\bnine )"
+    r"(?<!\bten )(?<!\btwelve )(?<!\btwenty )(?<!\bfifty )(?<!\bhundred )(?<!\bthousand )"
+)
 _TITLE_BRACKET = re.compile(
-    rf"[(\[](?:[^()\[\]]*\s)?(?:{_FEAT})\s*([^()\[\]]+)[)\]]", re.IGNORECASE
+    rf"[(\[\uff08](?:[^()\[\]]*\s)?{_MEASURE}{_MARK}\s*([^()\[\]\uff08\uff09]+)[)\]\uff09]",
+    re.IGNORECASE,
 )
 # Outside of brackets only what is no word of a title: "Six Ft. Deep", "Featuring You".
-_TITLE_BARE = re.compile(r"(?<!\d)\s(?:[Ff]eat\.|ft\.)\s*([^()\[\]]+?)(?=\s+-\s|\s*[(\[]|\s*$)")
+_TITLE_BARE = re.compile(
+    rf"{_MEASURE}(?<=\s)(?:[Ff]eat\.|ft\.)\s*{_NO_GUEST}([^()\[\]]+?)"
+    r"(?=\s+-\s|\s*[(\[]|\s*$)"
+)
 
 
 def split_parts(names: Iterable[str]) -> tuple[list[str], list[str]]:
@@ -260,33 +277,15 @@ def credit(names: Sequence[str]) -> str:
     return f"{', '.join(names[:-1])} & {names[-1]}"
 
 
-_DISC = (
-    r"(?:cd|dis[ck]|disque|disco|dvd)(?:[\s._#-]*\d{1,2}(?!\d)"
-    r"|[\s._-]+(?:one|two|three|four|five|six|seven|eight|nine|ten|i{1,3}|iv|v|vi{1,3}|ix|x)\b)"
-)
-_DISC_FOLDER = re.compile(rf"\W*{_DISC}(?:\W.*)?", re.IGNORECASE | re.DOTALL)
-_DISC_SUFFIX = re.compile(
-    rf"(?:[\s._,:-]+{_DISC}(?:\s+of\s+\d+|\s*:.*)?"
-    rf"|\s*[(\[]\s*{_DISC}(?:\W[^()\[\]]*)?[)\]])\s*$",
-    re.IGNORECASE,
-)
+def uuid(text: str | None) -> str | None:
+    """Return a MusicBrainz id in lower case, None if it is none."""
+    return text.lower() if text and _UUID.fullmatch(text.lower()) else None
 
 
-def disc_folder(path: str) -> str:
-    """Return the folder of the album that a file belongs to: its own, without the disc part.
-
-    ``Album/CD1/01.flac``, ``Album/Disk 2 - Live/01.flac``, ``Album CD 2/01.flac`` and
-    ``Album/01.flac`` all give ``Album``.
-    """
-    folder = os.path.dirname(path)
-    above, name = os.path.split(folder)
-    if _DISC_FOLDER.fullmatch(name):
-        return above
-    return os.path.join(above, without_disc(name))
-
-
-def without_disc(title: str) -> str:
-    """Return an album's title without its disc part: "Anthology (Disc 2)" is "Anthology"."""
-    if len(title) > LONGEST_LIST:
-        return title
-    return _DISC_SUFFIX.sub("", title) or title
+def bounded(part: str) -> str:
+    """Return a part of a key; of an overlong one the beginning and a digest."""
+    encoded = part.encode("utf-8", "backslashreplace")
+    if len(encoded) <= LONGEST_KEY_PART:
+        return part
+    beginning = encoded[: LONGEST_KEY_PART - 64].decode("utf-8", "ignore")
+    return beginning + hashlib.sha256(encoded).hexdigest()

@@ -12,20 +12,21 @@ import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from backend_worker.library.left_out import is_a_program_s, is_system_folder
+from backend_worker.library.model import mtime_of
 from backend_worker.library.paths import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-# Folders that systems and other programs put beside music, never music themselves.
-SYSTEM_FOLDERS = frozenset(
-    {b"lost+found", b"$RECYCLE.BIN", b"System Volume Information", b"@eaDir", b"#recycle"}
-)
 NO_MEDIA = b".nomedia"  # Android's mark: nothing in here or below
 IGNORE_FILE = b".ndignore"  # Navidrome's: patterns as in .gitignore; empty: nothing in here
 
 # PostgreSQL's index takes entries of up to 2,704 bytes, and the kernel paths of 4,096.
 LONGEST_PATH = 2500
+
+# So many of what is left out are named.
+MOST_NAMED = 100
 
 # Entries of a folder between two words about what is looked at.
 LOOKS = 100
@@ -42,13 +43,16 @@ class Walk:
     """One walk over a folder; iterate over :meth:`files`, then look at what it met.
 
     Not followed: links to what lies within the folder (it is found at its own place), and
-    links to a folder that was reached already. Hidden entries are left out.
+    links to a folder that was reached already. Left out, and counted, is what is known to be a
+    program's own; other names with a leading dot are names.
     """
 
     root: bytes
     extensions: Collection[bytes]  # lower case, with the dot
     directories: int = 0
     other_files: int = 0  # regular files that are not music
+    left_out: int = 0  # audio files and folders that are a program's own by name
+    left_out_paths: list[bytes] = field(default_factory=list)  # the first of them
     errors: list[tuple[bytes, str]] = field(default_factory=list)  # (path, reason)
     mount_points: dict[bytes, int] = field(default_factory=dict)  # path → device
     # is told what is looked at next: a disk may not answer
@@ -122,23 +126,27 @@ class Walk:
             name = entry.name
             if number % LOOKS == 0:
                 self.look(entry.path)
-            if name.startswith(b"."):
-                continue
+            is_audio = name[name.rfind(b".") :].lower() in self.extensions
+            is_dotted = name.startswith(b".")
             try:
                 is_folder = entry.is_dir()
             except OSError as error:
                 if error.errno != errno.ELOOP:  # a loop of links leads to nothing to miss
                     self.errors.append((entry.path, error.strerror or str(error)))
                 continue
-            if is_folder:
-                if name not in SYSTEM_FOLDERS:
-                    rows.append((name + b"/", entry, True))
-            elif name[name.rfind(b".") :].lower() in self.extensions:
-                rows.append((name, entry, False))
+            if not is_folder and not is_audio:
+                self.other_files += not is_dotted
+            elif is_a_program_s(name) if is_dotted else is_folder and is_system_folder(name):
+                self._leave_out(entry.path)
             else:
-                self.other_files += 1
+                rows.append((name + b"/" if is_folder else name, entry, is_folder))
         rows.sort(key=_sort_key)
         return rows
+
+    def _leave_out(self, path: bytes) -> None:
+        self.left_out += 1
+        if len(self.left_out_paths) < MOST_NAMED:
+            self.left_out_paths.append(path)
 
     def _file(self, entry: os.DirEntry[bytes]) -> Found | None:
         if len(entry.path) > LONGEST_PATH:
@@ -157,7 +165,7 @@ class Walk:
         if not stat.S_ISREG(status.st_mode):
             self.other_files += 1  # a FIFO or device: opening it might never end
             return None
-        return entry.path, status.st_size, status.st_mtime_ns
+        return entry.path, status.st_size, mtime_of(status)
 
     def _folder(
         self, entry: os.DirEntry[bytes], device: int, ignored: tuple[_IgnoreRules, ...]

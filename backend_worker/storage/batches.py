@@ -129,12 +129,12 @@ def fail_batch(batch_id: str, reason: str) -> int | None:
 def split_batch(batch_id: str) -> list[tuple[str, list[bytes]]]:
     """Replace a pending batch by two halves and return them; nothing if it is not pending.
 
-    Also nothing if it was split before: see :func:`pending_halves`.
+    Also nothing if it was split before (see :func:`pending_halves`) or is a single file.
     """
     with transaction() as cursor:
         cursor.execute(
             "UPDATE scan_batch SET state = 'split' WHERE id = %s AND state = 'pending'"
-            " RETURNING scan_id, paths",
+            " AND files > 1 RETURNING scan_id, paths",
             (batch_id,),
         )
         row = cursor.fetchone()

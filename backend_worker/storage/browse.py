@@ -184,7 +184,8 @@ def album(album_id: int) -> dict[str, Any] | None:
         )
         rows[0]["artists"] = search.as_dicts(cursor)
         cursor.execute(
-            f"SELECT {search.TRACK_COLUMNS}, track.disc_number, track.track_number"
+            f"SELECT {search.TRACK_COLUMNS}, track.disc_number, track.disc_title,"
+            " track.track_number"
             f" {search.TRACK_JOINS} WHERE track.album_id = %s"
             " ORDER BY disc_number NULLS FIRST, track_number NULLS LAST, file.path",
             (album_id,),

@@ -42,22 +42,14 @@ def upsert_artists(cursor: psycopg2.extensions.cursor) -> None:
         "     ORDER BY mbid NULLS LAST LIMIT 1))"
     )
     # Grouped: an artist may be staged twice, with its MusicBrainz id and by name only.
+    # The name is chosen by the tracks: see spelling.py.
     cursor.execute(
         "WITH better AS ("
-        "   SELECT artist.id, better_spelling(artist.name, staged.name) AS name,"
-        "     better_spelling(artist.sort_name, staged.sort_name) AS sort_name"
-        "   FROM artist JOIN (SELECT artist_id, best_spelling(name) AS name,"
-        "       best_spelling(sort_name) AS sort_name FROM staged_artist GROUP BY artist_id"
-        "     ) AS staged ON staged.artist_id = artist.id),"
-        " renamed AS ("
-        "   UPDATE artist SET name = better.name, sort_name = better.sort_name FROM better"
-        "   WHERE artist.id = better.id"
-        "     AND (artist.name, artist.sort_name) IS DISTINCT FROM (better.name, better.sort_name)"
-        "   RETURNING artist.id, artist.name)"
-        # Albums whose credit was derived show the artist's name as it is now.
-        " UPDATE album SET artist_credit = renamed.name"
-        " FROM renamed JOIN album_artist ON artist_id = renamed.id"
-        " WHERE album.id = album_id AND name_key LIKE '%|dir:%' AND artist_credit <> renamed.name"
+        "   SELECT artist.id, better_spelling(artist.sort_name, staged.sort_name) AS sort_name"
+        "   FROM artist JOIN (SELECT artist_id, best_spelling(sort_name) AS sort_name"
+        "       FROM staged_artist GROUP BY artist_id) AS staged ON staged.artist_id = artist.id)"
+        " UPDATE artist SET sort_name = better.sort_name FROM better"
+        " WHERE artist.id = better.id AND artist.sort_name IS DISTINCT FROM better.sort_name"
     )
 
 
@@ -94,7 +86,7 @@ def upsert_albums(cursor: psycopg2.extensions.cursor) -> None:
     _merge_albums(cursor)
     cursor.execute(
         "DELETE FROM album_artist USING staged_album AS staged"
-        " WHERE album_artist.album_id = staged.album_id AND staged.name_key LIKE '%|various'"
+        " WHERE album_artist.album_id = staged.album_id AND staged.name_key ~ '[|]various([|]|$)'"
     )
     cursor.execute(
         "INSERT INTO album_artist (album_id, position, artist_id)"
@@ -163,7 +155,7 @@ def _merge_albums(cursor: psycopg2.extensions.cursor) -> None:
 
 def upsert_tracks(cursor: psycopg2.extensions.cursor) -> list[int]:
     """Store the staged tracks with their artists and return their ids."""
-    columns = ["title", "artist_credit", "picture", *TRACK_COLUMNS]
+    columns = ["title", "artist_credit", "picture", "search_extra", *TRACK_COLUMNS]
     updates = ", ".join(
         f"{column} = excluded.{column}" for column in [*columns, "album_id", "search_text"]
     )

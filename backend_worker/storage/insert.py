@@ -8,12 +8,15 @@ some 60 ms, and no order of upserts has to be kept to stay free of deadlocks.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from backend_worker.storage import entities as merge
 from backend_worker.storage import moves, statistics
 from backend_worker.storage.connection import one_row, transaction
+from backend_worker.storage.parting import part_albums
+from backend_worker.storage.spelling import spell_artists
 from backend_worker.storage.staging import stage
 
 if TYPE_CHECKING:
@@ -77,6 +80,20 @@ def insert_batch(
     return result
 
 
+class _UndoneError(Exception):
+    """Rolls a trial back."""
+
+
+def try_to_insert(entities: EntityBatch, failures: Sequence[FailedFile]) -> None:
+    """Raise what :func:`insert_batch` would raise; nothing is stored."""
+    moves.find("", entities.tracks, lambda _: True)
+    with suppress(_UndoneError), transaction() as cursor:
+        stage(cursor, entities, failures)
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", (INSERT_LOCK,))
+        _write(cursor, None)
+        raise _UndoneError
+
+
 def _insert(
     batch_id: str,
     entities: EntityBatch,
@@ -92,12 +109,7 @@ def _insert(
             paths = [os.fsencode(track.record["path"]) for track in entities.tracks]
             return _before(cursor, state, scan_id, paths)
         moved = moves.apply(cursor, scan_id, moved_files)
-        _upsert_files(cursor, scan_id)
-        merge.upsert_artists(cursor)
-        merge.upsert_albums(cursor)
-        track_ids = merge.upsert_tracks(cursor)
-        merge.derive_album_artists(cursor)
-        outdated = merge.drop_vectors(cursor)
+        track_ids, outdated = _write(cursor, scan_id)
         result = InsertResult(
             stored=len(track_ids),
             failed=len(failures),
@@ -112,6 +124,18 @@ def _insert(
             (result.stored, result.failed, result.stored + result.failed, moved, batch_id),
         )
         return result
+
+
+def _write(cursor: psycopg2.extensions.cursor, scan_id: int | None) -> tuple[list[int], list[int]]:
+    """Store what is staged; return the tracks, and others whose vectors must be made anew."""
+    _upsert_files(cursor, scan_id)
+    merge.upsert_artists(cursor)
+    merge.upsert_albums(cursor)
+    track_ids = merge.upsert_tracks(cursor)
+    part_albums(cursor)
+    merge.derive_album_artists(cursor)
+    spell_artists(cursor)
+    return track_ids, merge.drop_vectors(cursor)
 
 
 def stored_before(batch_id: str, paths: Sequence[bytes]) -> InsertResult:

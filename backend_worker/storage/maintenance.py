@@ -17,7 +17,7 @@ READ_AGAIN = -1
 def purge_gone(days: int) -> int:
     """Remove files (with track, vector and links) that have been gone for so many days."""
     with transaction() as cursor:
-        _exclude_inserts(cursor)
+        exclude_inserts(cursor)
         cursor.execute(
             "DELETE FROM file WHERE state = 'gone' AND gone_at < now() - make_interval(days => %s)",
             (days,),
@@ -31,7 +31,7 @@ def purge_orphans() -> dict[str, int]:
     What a scan is still storing is left alone: nothing happens while one runs.
     """
     with transaction() as cursor:
-        _exclude_inserts(cursor)
+        exclude_inserts(cursor)
         cursor.execute("SELECT EXISTS (SELECT FROM scan WHERE status IN ('running', 'cancelling'))")
         if one_row(cursor)[0]:
             return {"albums": 0, "artists": 0, "words": 0}
@@ -52,7 +52,7 @@ def purge_orphans() -> dict[str, int]:
         return {"albums": albums, "artists": artists, "words": cursor.rowcount}
 
 
-def _exclude_inserts(cursor: psycopg2.extensions.cursor) -> None:
+def exclude_inserts(cursor: psycopg2.extensions.cursor) -> None:
     """Wait for batches that are being stored: they may just refer to what is to be removed."""
     cursor.execute("SELECT pg_advisory_xact_lock(%s)", (INSERT_LOCK,))
 

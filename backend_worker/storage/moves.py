@@ -27,7 +27,7 @@ Move = tuple[int, bytes, bytes]  # id of the file, its old and its new path
 # "another scan" would go through all of this one's.
 _CANDIDATES = """
     WITH new AS (
-        SELECT * FROM unnest(%(paths)s, %(fingerprints)s, %(sizes)s)
+        SELECT * FROM unnest(%(paths)s::bytea[], %(fingerprints)s::bytea[], %(sizes)s::bigint[])
             AS new (path, fingerprint, size)
         WHERE NOT EXISTS (SELECT FROM file AS known WHERE known.path = new.path)
     ), wanted AS (

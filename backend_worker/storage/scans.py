@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from backend_worker.library.paths import shown
+from backend_worker.library.roots import is_below
 from backend_worker.storage import fitness
 from backend_worker.storage.connection import one_row, transaction
 
@@ -54,6 +55,7 @@ class ScanStatus:
     moved: int
     gone: int
     error_count: int
+    left_out: int
     message: str | None
 
     @property
@@ -99,12 +101,7 @@ def begin(root: bytes, task_id: str) -> int:
         if row is not None:
             (scan_id,) = row
             return scan_id
-        cursor.execute(
-            "SELECT id, root FROM scan WHERE status IN ('running', 'cancelling') ORDER BY id"
-        )
-        for scan_id, other in cursor.fetchall():
-            if overlaps(root, bytes(other)):
-                raise ScanRunningError(scan_id, bytes(other))
+        refuse_overlap(cursor, root)
         # The next after the newest, whatever the sequence says: PostgreSQL takes 32 numbers
         # ahead, and a power cut would skip them. The lock above lets nobody in between.
         cursor.execute(
@@ -115,13 +112,23 @@ def begin(root: bytes, task_id: str) -> int:
             "INSERT INTO scan (root, task_id) VALUES (%s, %s) RETURNING id", (root, task_id)
         )
         (scan_id,) = one_row(cursor)
+        cursor.execute("INSERT INTO known_root (path) VALUES (%s) ON CONFLICT DO NOTHING", (root,))
         return scan_id
 
 
-def overlaps(one: bytes, other: bytes) -> bool:
-    """Say whether two folders are the same or one lies within the other."""
-    one, other = one.rstrip(b"/") + b"/", other.rstrip(b"/") + b"/"
-    return one.startswith(other) or other.startswith(one)
+def refuse_overlap(cursor: psycopg2.extensions.cursor, root: bytes) -> None:
+    """Let no two overlapping folders be walked or forgotten at once, until the commit.
+
+    Raises:
+        ScanRunningError: a scan of this folder, of one above or of one below is running.
+    """
+    cursor.execute("SELECT pg_advisory_xact_lock(%s)", (SCAN_START_LOCK,))
+    cursor.execute(
+        "SELECT id, root FROM scan WHERE status IN ('running', 'cancelling') ORDER BY id"
+    )
+    for scan_id, other in cursor.fetchall():
+        if is_below(root, bytes(other)) or is_below(bytes(other), root):
+            raise ScanRunningError(scan_id, bytes(other))
 
 
 def of_task(task_id: str) -> int | None:
@@ -255,7 +262,7 @@ _STATUS_QUERY = """
         coalesce(scan.ignored, walk_ignored + sums.ignored),
         CASE WHEN finished_at IS NULL
             THEN sums.files - sums.stored - sums.failed - sums.ignored ELSE 0 END,
-        coalesce(scan.moved, sums.moved), coalesce(gone, 0), error_count, message
+        coalesce(scan.moved, sums.moved), coalesce(gone, 0), error_count, left_out, message
     FROM scan CROSS JOIN LATERAL (
         SELECT coalesce(sum(files), 0) AS files, coalesce(sum(b.stored), 0) AS stored,
             coalesce(sum(b.failed), 0) AS failed, coalesce(sum(b.ignored), 0) AS ignored,
@@ -292,6 +299,13 @@ def errors_of(scan_id: int, limit: int = 100) -> list[tuple[str, str]]:
             (scan_id, limit),
         )
         return [(shown(bytes(path)), reason) for path, reason in cursor]
+
+
+def left_out_of(scan_id: int) -> list[str]:
+    """Return what a scan left out since its name is that of a program: the first paths."""
+    with transaction() as cursor:
+        cursor.execute("SELECT unnest(left_out_paths) FROM scan WHERE id = %s", (scan_id,))
+        return [bytes(path).decode("utf-8", "replace") for (path,) in cursor]
 
 
 def failure_reasons(scan_id: int, limit: int) -> list[tuple[str, int]]:

@@ -7,6 +7,7 @@ import unicodedata
 from typing import Any
 
 from backend_worker.library.paths import shown
+from backend_worker.library.search_words import pieces_of, signs_of
 from backend_worker.storage.connection import one_row, transaction
 
 # Characters of a search: nobody types more, and each word of it costs a look-up.
@@ -47,32 +48,48 @@ def search(text: str, limit: int = 20) -> list[dict[str, Any]]:
     with transaction() as cursor:
         form = search_form(cursor, text)
         words = list(dict.fromkeys(words_of(form)))
-        if not words:
+        signs = "" if words else signs_of(_sendable(text))
+        if not words and not signs:
             return []
         # With a limit in sight the planner likes to read the whole table, which takes long
         # where few tracks match, and begins anywhere when two do so at a time.
         cursor.execute("SET LOCAL enable_seqscan = off")
+        if signs:
+            return _exact(cursor, "", [signs], [], limit)
         whole = " & ".join(f"'{word}'" for word in words)
+        queries: list[tuple[str, list[str]]] = [(whole, []), (f"{whole}:*", [])]
+        pieces = [piece for word in words for piece in pieces_of(word)]
+        if pieces:
+            others = " & ".join(f"'{word}'" for word in words if not pieces_of(word))
+            queries.append((others, pieces))
         rows: list[dict[str, Any]] = []
-        for query in (whole, f"{whole}:*"):
+        for query, lexemes in queries:
             if len(rows) < limit:
-                rows += _exact(cursor, query, rows, limit)
+                rows += _exact(cursor, query, lexemes, rows, limit)
         if len(rows) < limit:
             rows += _alike(cursor, form, words, rows, limit)
         return rows
 
 
-def _exact(cursor: Any, query: str, seen: list[dict[str, Any]], limit: int) -> list[dict[str, Any]]:
-    """Return tracks with the words of a query, those with most of them first."""
+def _exact(
+    cursor: Any, query: str, lexemes: list[str], seen: list[dict[str, Any]], limit: int
+) -> list[dict[str, Any]]:
+    """Return tracks with the words of a query and with these lexemes, those with most first."""
     cursor.execute(
-        "WITH asked AS (SELECT to_tsquery('simple', %(query)s) AS query),"  # noqa: S608 - our own columns and joins
+        "WITH asked AS ("  # noqa: S608 - our own columns and joins
+        "   SELECT to_tsquery('simple', %(query)s) && %(lexemes)s::tsquery AS query),"
         " found AS MATERIALIZED ("
         "   SELECT id, ts_rank(words, query) AS rank FROM asked, track"
         f"  WHERE words @@ query AND {_STORED} AND id <> ALL(%(seen)s) LIMIT %(ranked)s)"
         f" SELECT {TRACK_COLUMNS}, 1.0::real AS score {TRACK_JOINS} JOIN ("
         "   SELECT id, rank FROM found ORDER BY rank DESC, id LIMIT %(limit)s"
         " ) AS best ON best.id = track.id ORDER BY rank DESC, track.id",
-        {"query": query, "ranked": RANKED} | _remaining(seen, limit),
+        {
+            "query": query,
+            "lexemes": " & ".join(map(_lexeme, lexemes)),
+            "ranked": RANKED,
+        }
+        | _remaining(seen, limit),
     )
     return as_dicts(cursor)
 
@@ -147,11 +164,14 @@ def _remaining(seen: list[dict[str, Any]], limit: int) -> dict[str, Any]:
 
 def search_form(cursor: Any, text: str) -> str:
     """Return a person's words as they are compared: without accents and case."""
-    # PostgreSQL takes neither NUL nor lone surrogates (a byte of the terminal that is no UTF-8)
-    text = text[:LONGEST_SEARCH].replace("\0", " ").encode("utf-8", "ignore").decode()
-    cursor.execute("SELECT search_form(%s)", (text,))
+    cursor.execute("SELECT search_form(%s)", (_sendable(text),))
     form: str = one_row(cursor)[0]
     return form
+
+
+def _sendable(text: str) -> str:
+    # PostgreSQL takes neither NUL nor lone surrogates (a byte of the terminal that is no UTF-8)
+    return text[:LONGEST_SEARCH].replace("\0", " ").encode("utf-8", "ignore").decode()
 
 
 def words_of(form: str) -> list[str]:

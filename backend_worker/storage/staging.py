@@ -7,6 +7,8 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
+from backend_worker.library.search_words import extra_words
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
@@ -19,6 +21,7 @@ TRACK_COLUMNS = (
     "track_total",
     "disc_number",
     "disc_total",
+    "disc_title",
     "date",
     "original_date",
     "genres",
@@ -55,7 +58,8 @@ _COPY_CHUNK = 1 << 20  # bytes at a time; a batch is a few hundred kB
 # transaction would bloat the catalogue.
 _STAGING = """
 CREATE TEMP TABLE IF NOT EXISTS staged_artist (
-    key text PRIMARY KEY, name_key text, name text, sort_name text, mbid uuid, artist_id bigint
+    key text PRIMARY KEY, name_key text, name text, sort_name text, mbid uuid, varied boolean,
+    artist_id bigint
 ) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE IF NOT EXISTS staged_album (
     key text PRIMARY KEY, name_key text, title text, sort_title text, artist_credit text,
@@ -85,8 +89,8 @@ def stage(
     cursor.execute(_STAGING)
     _copy(
         cursor,
-        "staged_artist (key, name_key, name, sort_name, mbid)",
-        ((a.key, a.name_key, a.name, a.sort_name, a.mbid) for a in entities.artists),
+        "staged_artist (key, name_key, name, sort_name, mbid, varied)",
+        ((a.key, a.name_key, a.name, a.sort_name, a.mbid, a.varied) for a in entities.artists),
     )
     _copy(
         cursor,
@@ -123,7 +127,7 @@ def stage(
     _stage_files(cursor, entities.tracks, failures)
     _copy(
         cursor,
-        "staged_track (path, title, artist_credit, picture, album_key,"
+        "staged_track (path, title, artist_credit, picture, album_key, search_extra,"
         f" {', '.join(TRACK_COLUMNS)})",
         (_track_row(track) for track in entities.tracks),
     )
@@ -173,6 +177,15 @@ def _track_row(track: TrackEntity) -> tuple[Any, ...]:
         track.artist_credit,
         bytes.fromhex(picture) if picture else None,
         track.album_key,
+        extra_words(
+            [
+                record.get("title"),
+                record.get("album"),
+                track.artist_credit,
+                *record.get("artists", ()),
+                *record.get("album_artists", ()),
+            ]
+        ),
         *[record.get(column, default) for column, default in _COLUMNS_WITH_DEFAULTS],
     )
 

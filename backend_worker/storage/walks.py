@@ -30,6 +30,7 @@ class WalkCounts:
     failed: int = 0
     ignored: int = 0
     error_count: int = 0
+    left_out: int = 0  # since their names are those of programs
 
 
 def walking(scan_id: int) -> AbstractContextManager[bool]:
@@ -101,7 +102,8 @@ def record_counts(
     """Record the walk's counts within a transaction; return the scan's status."""
     cursor.execute(
         "UPDATE scan SET directories = %s, other_files = %s, walk_unchanged = %s,"
-        " walk_failed = %s, walk_ignored = %s, error_count = %s WHERE id = %s RETURNING status",
+        " walk_failed = %s, walk_ignored = %s, error_count = %s, left_out = %s"
+        " WHERE id = %s RETURNING status",
         (
             counts.directories,
             counts.other_files,
@@ -109,6 +111,7 @@ def record_counts(
             counts.failed,
             counts.ignored,
             counts.error_count,
+            counts.left_out,
             scan_id,
         ),
     )
@@ -165,4 +168,12 @@ def end_walk(
         cursor.execute(
             "UPDATE scan SET walk_ended = true, walk_complete = %s WHERE id = %s",
             (complete, scan_id),
+        )
+
+
+def name_left_out(scan_id: int, paths: Sequence[bytes]) -> None:
+    """Record some of what the walk left out."""
+    with transaction() as cursor:
+        cursor.execute(
+            "UPDATE scan SET left_out_paths = %s::bytea[] WHERE id = %s", (list(paths), scan_id)
         )

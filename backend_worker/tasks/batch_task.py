@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from backend_worker.storage import batches
 from backend_worker.storage.connection import DatabaseUnusableError
-from backend_worker.tasks.base import TRANSIENT, PipelineTask, one_line, send
+from backend_worker.tasks.base import TRANSIENT, PipelineTask, one_line, send, send_paths
 from backend_worker.tasks.followup import abandon_scan
 
 if TYPE_CHECKING:
@@ -16,12 +16,15 @@ if TYPE_CHECKING:
 class BatchTask(PipelineTask):
     """A task that deals with one batch of a scan.
 
-    When it fails for a reason that will not pass, its batch is recorded as failed: the scan
-    must end, with figures that add up. Where nothing can be stored at all, no batch is to blame
-    and the scan stops. What a client has sent waits then: nobody would send it again.
+    When it fails for a reason that will not pass, its batch is halved and read again, until the
+    one file is found and recorded as failed: the scan must end, with figures that add up. Where
+    nothing can be stored at all, no batch is to blame and the scan stops. What a client has sent
+    waits then: nobody would send it again.
     """
 
     abstract = True
+    # otherwise a client may have sent the tags, and they are nowhere to be read again
+    reads_files = False
     autoretry_for = (*TRANSIENT, DatabaseUnusableError)
 
     @staticmethod
@@ -41,7 +44,7 @@ class BatchTask(PipelineTask):
     def on_failure(
         self, exc: BaseException, task_id: str, args: Any, kwargs: Any, einfo: Any
     ) -> None:
-        """Record the batch as failed and end its scan if it was the last or if none can be."""
+        """Halve the batch; record a single file as failed, and end its scan if it was the last."""
         super().on_failure(exc, task_id, args, kwargs, einfo)
         batch_id = self.batch_of(args, kwargs)
         if not batch_id:
@@ -51,6 +54,12 @@ class BatchTask(PipelineTask):
             if scan_id is not None:
                 abandon_scan(scan_id, str(exc))
             return
+        if self.reads_files or batches.scan_of(batch_id) is not None:
+            halves = batches.split_batch(batch_id)
+            for half_id, paths in halves:
+                send_paths(half_id, paths)
+            if halves:
+                return
         scan_id = batches.fail_batch(batch_id, f"internal error in {self.name}: {one_line(exc)}")
         if scan_id is not None:
             send("scan.finish", [scan_id])

@@ -19,7 +19,7 @@ from backend_worker.celery_app import app
 from backend_worker.config import get_config
 from backend_worker.library.artwork.store import CoverStore
 from backend_worker.library.grouping import group
-from backend_worker.library.model import FailedFile, TrackRecord
+from backend_worker.library.model import FailedFile, TrackRecord, mtime_of
 from backend_worker.library.paths import quoted
 from backend_worker.library.settling import facts_of, is_fresh
 from backend_worker.library.tags import FileOutOfReachError, UnreadableFile, read_track
@@ -55,7 +55,7 @@ class _ReadingTookTooLongError(Exception):
         self.at_work = at_work
 
 
-@task("metadata.extract_batch", base=BatchTask)
+@task("metadata.extract_batch", base=BatchTask, reads_files=True)
 def extract_batch(file_paths: Sequence[str], batch_id: str | int | None = None) -> None:
     """Read the files, group and store what they hold.
 
@@ -215,7 +215,7 @@ def _read_known(
     limit: _TimeLimit,
     store_picture: Callable[[bytes], str],
 ) -> TrackRecord | FailedFile | None:
-    facts = (path, before.st_size, before.st_mtime_ns)
+    facts = (path, before.st_size, mtime_of(before))
     passes = (path, before.st_size, READ_AGAIN)
     try:
         with limit:
@@ -258,7 +258,7 @@ def _isolate(batch_id: str, file_paths: Sequence[str]) -> None:
         except OSError:
             continue
         reason = "its reader crashed each time; the file is probably damaged"
-        failures.append(FailedFile(path, status.st_size, status.st_mtime_ns, reason))
+        failures.append(FailedFile(path, status.st_size, mtime_of(status), reason))
     _hand_on(batch_id, [], failures, len(file_paths) - len(failures))
 
 

@@ -12,9 +12,10 @@ from backend_worker.library.paths import quoted, shown
 from backend_worker.progress import events
 from backend_worker.storage import scans
 from backend_worker.storage.insert import InsertResult, insert_batch, stored_before
+from backend_worker.storage.refusals import REFUSALS, sift
 from backend_worker.tasks import touch
 from backend_worker.tasks.arguments import ArgumentError
-from backend_worker.tasks.base import send, task
+from backend_worker.tasks.base import one_line, send, task
 from backend_worker.tasks.batch_task import BatchTask
 from backend_worker.tasks.followup import end_scan_if_done, follow_up
 from backend_worker.tasks.pending import ask_for_vectors, note_tracks
@@ -70,6 +71,8 @@ def store(
 ) -> None:
     """Store a grouped batch, then send what follows it.
 
+    Files that the database refuses are recorded as failed, and the others are stored.
+
     Args:
         batch_id: the batch as recorded; an unknown one is recorded.
         entities: artists, albums and tracks.
@@ -79,7 +82,14 @@ def store(
     Raises:
         psycopg2.Error: nothing was stored.
     """
-    result = insert_batch(batch_id, entities, failures, ignored, still_exists=_still_exists)
+    try:
+        result = insert_batch(batch_id, entities, failures, ignored, still_exists=_still_exists)
+    except REFUSALS as error:
+        logger.warning("batch %s is refused: %s; its files are tried", batch_id, one_line(error))
+        files = len(entities.tracks) + len(failures)
+        entities, failures = sift(entities, failures, error)
+        ignored += files - len(entities.tracks) - len(failures)
+        result = insert_batch(batch_id, entities, failures, ignored, still_exists=_still_exists)
     if result.cancelled:
         logger.debug("batch %s was cancelled: not stored", batch_id)
     last = entities.tracks[-1].record["path"] if entities.tracks else ""

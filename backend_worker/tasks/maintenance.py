@@ -16,6 +16,7 @@ from backend_worker.celery_app import app
 from backend_worker.config import get_config
 from backend_worker.library.artwork.store import CoverStore
 from backend_worker.library.features import MODEL_VERSION
+from backend_worker.library.model import mtime_of
 from backend_worker.progress import events
 from backend_worker.progress.connection import redis_client
 from backend_worker.storage import artwork, batches, maintenance, scans, search, vectors, walks
@@ -126,7 +127,7 @@ def _compare_files() -> dict[str, int]:
             else:
                 known_to_be_read_again = mtime_ns == maintenance.READ_AGAIN
                 changed += not known_to_be_read_again and (
-                    (status.st_size, status.st_mtime_ns) != (size, mtime_ns)
+                    (status.st_size, mtime_of(status)) != (size, mtime_ns)
                 )
         after = page[-1][0]
     return {"files_checked": checked, "files_missing": missing, "files_changed": changed}

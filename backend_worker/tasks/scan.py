@@ -14,11 +14,12 @@ from celery.exceptions import SoftTimeLimitExceeded
 from backend_worker.config import get_config
 from backend_worker.library.discovery import Verdict, compare
 from backend_worker.library.paths import quoted, shown
+from backend_worker.library.roots import normalise
 from backend_worker.library.settling import Freshness, Watched, look_at
 from backend_worker.library.tags import AUDIO_EXTENSIONS
 from backend_worker.library.walk import RootUnusableError, Walk
 from backend_worker.progress import events, figures
-from backend_worker.storage import batches, scans, walks
+from backend_worker.storage import batches, roots, scans, walks
 from backend_worker.storage.connection import DatabaseUnusableError
 from backend_worker.tasks import touch
 from backend_worker.tasks.arguments import ArgumentError, as_ids
@@ -75,12 +76,15 @@ def discovery(self: PipelineTask, directory: str, progress_callback: object = No
     del progress_callback
     if not directory or not isinstance(directory, str):
         raise ArgumentError("scan.discovery needs a folder")
-    root = os.path.abspath(os.fsencode(directory))
+    root = normalise(os.fsencode(directory))
     try:
+        if scans.of_task(self.request.id) is None:
+            roots.refuse_another_name(root)
         scan_id = scans.begin(root, self.request.id)
-    except scans.ScanRunningError as error:
+    except (roots.SameFolderError, scans.ScanRunningError) as error:
         logger.warning("scan of %s not started: %s", quoted(directory), error)
-        events.publish("scan.refused", error.scan_id, directory=shown(directory), reason=str(error))
+        running = error.scan_id if isinstance(error, scans.ScanRunningError) else None
+        events.publish("scan.refused", running, directory=shown(directory), reason=str(error))
         return
     with walks.walking(scan_id) as mine:
         if not mine:
@@ -270,6 +274,7 @@ class _Discovery:
             directories=self.walk.directories,
             other_files=self.walk.other_files,
             error_count=len(self.walk.errors),
+            left_out=self.walk.left_out,
         )
 
     def _report_is_due(self) -> bool:
@@ -318,6 +323,7 @@ class _Discovery:
                 len(errors),
                 len(missing),
             )
+        walks.name_left_out(self.scan_id, self.walk.left_out_paths)
         walks.end_walk(
             self.scan_id,
             self.counts,

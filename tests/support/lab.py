@@ -17,7 +17,10 @@ from backend_worker.storage.connection import transaction
 from backend_worker.tasks import broker
 from tests.support.waiting import WAIT_SECONDS, wait_for
 
-_TABLES = "scan, mount_point, file, artist, album, picture, remote_lookup, scan_batch, search_word"
+_TABLES = (
+    "scan, mount_point, file, artist, album, picture, remote_lookup, scan_batch, search_word,"
+    " known_root"
+)
 
 
 def empty():

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from backend_worker.library import discs
 from backend_worker.library.artwork import MAX_PICTURE_BYTES
-from backend_worker.library.names import disc_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -60,7 +60,7 @@ def read_image(path: str) -> bytes:
 
 
 def _album_folder(directory: str) -> str:
-    return disc_folder(os.path.join(directory, "track"))
+    return discs.of_folder(directory).album
 
 
 def _images(folders: Iterable[str], names: Sequence[str]) -> Iterator[str]:

@@ -75,24 +75,45 @@ def test_discs_are_one_album():
 
 
 @pytest.mark.parametrize(
+    ("path", "tags", "expected"),
+    [
+        ("/m/Chrono - Disc 1/1.flac", {}, (1, None)),
+        ("/m/Chrono/CD II/1.flac", {}, (2, None)),
+        ("/m/Chrono/1.flac", {"album": "Chrono (Disc two: Live)"}, (2, "Live")),
+        ("/m/Rub/37/1.flac", {"album": "The Collection CD 37: Liszt"}, (37, "Liszt")),
+        ("/m/Chrono/CD2 - Live/1.flac", {"album": "Chrono [CD2]"}, (2, "Live")),
+        # a tag knows better, unless each disc is the first of one
+        ("/m/Chrono/CD1/1.flac", {"disc_number": 3}, (3, None)),
+        ("/m/Chrono/CD2/1.flac", {"disc_number": 1, "disc_total": 2}, (1, None)),
+        ("/m/Chrono/CD2/1.flac", {"disc_number": 1, "disc_total": 1}, (2, None)),
+        ("/m/Chrono/CD1/1.flac", {"album": "Chrono (Disc 2)"}, (2, None)),
+        ("/m/Chrono/1.flac", {}, (None, None)),
+        ("/m/Disco 2/1.flac", {"album": "Italo Disco 1"}, (None, None)),
+    ],
+)
+def test_what_is_known_of_a_disc_is_kept(path, tags, expected):
+    (entity,) = group([track(path, **({"album": "Chrono"} | tags))]).tracks
+    assert (entity.record.get("disc_number"), entity.record.get("disc_title")) == expected
+
+
+@pytest.mark.parametrize(
     "tags",
     [
         {"album_artists": ["Various Artists"]},
         {"album_artists": ["VA"]},
         {"album_artists": ["Verschiedene"]},
-        {"compilation": True},
         {"mb_album_artist_ids": [VARIOUS_ARTISTS_MBID], "album_artists": ["Diverse Leute"]},
     ],
 )
 def test_compilations_come_together_from_any_folder(tags):
     batch = group(
         [
-            track("/m/A/1", artists=["A"], album="Hits", **tags),
-            track("/m/B/1", artists=["B"], album="Hits", **tags),
+            track("/m/A/1", artists=["A"], album="Now 5", **tags),
+            track("/m/B/1", artists=["B"], album="Now 5", **tags),
         ]
     )
     (album,) = batch.albums
-    assert album.key == "hits|various"
+    assert album.key == "now 5|various"
     assert album.artist_credit == "Various Artists"
     assert album.artist_keys == []
     assert album.compilation

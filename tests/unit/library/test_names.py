@@ -7,12 +7,10 @@ from hypothesis import strategies as st
 from backend_worker.library import names
 from backend_worker.library.names import (
     credit,
-    disc_folder,
     featured_in_title,
     normalise,
     split_artists,
     split_as,
-    without_disc,
 )
 
 SAME = [
@@ -190,6 +188,24 @@ def test_the_number_of_ids_tells_the_number_of_artists(values, count, artists):
         ("Song feat. B (Live)", ["B"]),
         ("Song feat. B - Live", ["B"]),
         ("Song ft. B", ["B"]),
+        ("Song (feat. B) [Live]", ["B"]),
+        ("Song (prod. C) (feat. B)", ["B"]),
+        ("Song (featuring. B)", ["B"]),
+        ("Song - feat. B", ["B"]),
+        ("Song(feat.B)", ["B"]),
+        ("Song \uff08feat. B\uff09", ["B"]),
+        ("Song (feat. The Ten)", ["The Ten"]),
+        ("Song (Live ft. B)", ["B"]),
+        ("Impossible (A Feat of Engineering)", []),
+        ("Tall (Ten Ft. Version)", []),
+        ("Song (Six Ft. Deep Mix)", []),
+        ("Song (20 ft. Wall Mix)", []),
+        ("Song (The Feat to Come)", []),
+        ("Song (No Small Feat)", []),
+        ("No Small Feat", []),
+        ("Feat of Strength", []),
+        ("20 Ft. High", []),
+        ("Song 20 ft. High", []),
         ("Six Ft. Deep", []),
         ("100 ft. Tall", []),
         ("Little Feat Blues", []),
@@ -214,42 +230,3 @@ def test_several_artists_in_many_languages():
         assert names.are_various([name]), name
     assert not names.are_various(["Various", "Queen"])
     assert not names.are_various(["Varius Manx"])
-
-
-ONE_ALBUM = [
-    "/music/A/Album/01.flac",
-    "/music/A/Album/CD1/01.flac",
-    "/music/A/Album/cd 02/01.flac",
-    "/music/A/Album/Disc 2/01.flac",
-    "/music/A/Album/Disk_3/01.flac",
-    "/music/A/Album/Disk 1 - Live/01.flac",
-    "/music/A/Album/[Disc 3] Rare/01.flac",
-    "/music/A/Album/Disc One/01.flac",
-    "/music/A/Album CD 2/01.flac",
-    "/music/A/Album (Disc 1)/01.flac",
-    "/music/A/Album [CD2: Live]/01.flac",
-    "/music/A/Album - Disc 1 of 2/01.flac",
-]
-
-
-@pytest.mark.parametrize("path", ONE_ALBUM)
-def test_the_discs_of_an_album_lie_in_one_folder(path):
-    assert disc_folder(path) == "/music/A/Album"
-
-
-@pytest.mark.parametrize(
-    "folder",
-    ["/m/Disco 2000", "/m/ACDC 2", "/m/CD2000", "/m/Discovery", "/m/The Disc", "/m/Discone",
-     "/m/\udcff", "/", ""],
-)  # fmt: skip
-def test_other_folders_are_kept(folder):
-    assert disc_folder(f"{folder}/x.mp3" if folder not in {"/", ""} else f"{folder}x.mp3") == folder
-
-
-def test_a_title_loses_its_disc_part():
-    assert without_disc("Anthology (Disc 2)") == "Anthology"
-    assert without_disc("Anthology [CD 1: Early Years]") == "Anthology"
-    assert without_disc("Anthology, Disc 1") == "Anthology"
-    assert without_disc("Anthology CD2") == "Anthology"
-    assert without_disc("Disc 1") == "Disc 1"
-    assert without_disc("Disco 2000") == "Disco 2000"

@@ -71,14 +71,78 @@ def test_name_that_is_not_utf8_survives(tmp_path):
     assert found(tmp_path) == [b"caf\xe9/\xff\xfe.mp3"]
 
 
-def test_hidden_files_and_folders_are_left_out(tmp_path):
-    make(tmp_path, ".hidden.mp3", "._a.mp3", ".git/a.mp3", "a.mp3")
-    assert found(tmp_path) == [b"a.mp3"]
+MUSIC = [
+    "...Like Clockwork/01 Keep.flac",
+    ".5 The Gray Chapter/01 XIX.flac",
+    "Brit/...Baby One More Time.flac",
+    "Doom/.45.flac",
+    ".hack/1.mp3",
+    "@ the Movies/1.mp3",
+    "#1's/1.mp3",
+    "Recycled/1.mp3",
+    "Snapshot/1.mp3",
+    "Found 001/1.mp3",
+]
+NO_MUSIC = [
+    "Brit/._02 x.flac",
+    ".git/1.mp3",
+    ".Trash-1000/files/1.mp3",
+    ".Trashes/501/1.mp3",
+    ".trashed-1700000000-song.mp3",
+    ".pending-1700000000-song.mp3",
+    ".hidden.mp3",
+    ".stfolder/1.mp3",
+    ".stversions/a/1.mp3",
+    ".Spotlight-V100/1.mp3",
+    ".AppleDouble/1.mp3",
+    ".recycle/1.mp3",
+    ".snapshot/hourly.0/1.mp3",
+    ".snapshots/1/snapshot/1.mp3",
+    ".zfs/snapshot/1.mp3",
+    ".@__thumb/1.mp3",
+    ".dropbox.cache/1.mp3",
+    "#recycle/1.mp3",
+    "#snapshot/1.mp3",
+    "@Recycle/1.mp3",
+    "@Recently-Snapshot/1.mp3",
+    "@eaDir/1.mp3/1.mp3",
+    "@SynoResource/1.mp3",
+    "@synoeastream/1.mp3",
+    "$RECYCLE.BIN/1.mp3",
+    "$Recycle.bin2/1.mp3",
+    "RECYCLER/S-1-5/1.mp3",
+    "lost+found/1.mp3",
+    "found.000/1.mp3",
+    "FOUND.001/1.mp3",
+    "System Volume Information/1.mp3",
+    "__MACOSX/1.mp3",
+    "LOST.DIR/1.mp3",
+]
 
 
-def test_folders_of_other_systems_are_left_out(tmp_path):
-    make(tmp_path, "lost+found/a.mp3", "$RECYCLE.BIN/b.mp3", "@eaDir/c.mp3", "d/d.mp3")
-    assert found(tmp_path) == [b"d/d.mp3"]
+def test_a_leading_dot_hides_nothing_but_what_is_a_program_s(tmp_path):
+    make(tmp_path, *MUSIC, *NO_MUSIC, ".DS_Store", ".hidden", "a/.directory")
+    one = walk(tmp_path)
+    prefix = os.fsencode(tmp_path) + b"/"
+    paths = [os.fsdecode(path.removeprefix(prefix)) for path, _, _ in one.files()]
+    assert sorted(paths) == sorted(MUSIC)
+    assert one.left_out == len(NO_MUSIC)
+    hidden = {os.fsdecode(path.removeprefix(prefix)) for path in one.left_out_paths}
+    assert hidden == {"Brit/._02 x.flac", *(name.split("/")[0] for name in NO_MUSIC[1:])}
+
+
+@pytest.mark.parametrize("name", [name for name in NO_MUSIC if "/" in name])
+def test_folders_of_programs_are_left_out_in_any_case(tmp_path, name):
+    folder, _, rest = name.rpartition("/")
+    make(tmp_path, f"{folder.swapcase()}/{rest}", "a/1.mp3")
+    assert found(tmp_path) == [b"a/1.mp3"]
+
+
+def test_what_is_left_out_is_named_up_to_a_number(tmp_path):
+    make(tmp_path, *(f"._{number}.mp3" for number in range(150)))
+    one = walk(tmp_path)
+    assert list(one.files()) == []
+    assert (one.left_out, len(one.left_out_paths)) == (150, 100)
 
 
 def test_nomedia_hides_a_folder_and_all_below(tmp_path):
@@ -201,3 +265,14 @@ def test_thousand_nested_folders(tmp_path):
         os.close(opened)
         # deeper than Python's own recursive removal goes
         subprocess.run(["rm", "-rf", str(tmp_path / "d")], check=True)
+
+
+@pytest.mark.parametrize("year", ["1601-01-01", "2446-05-10", "30828-09-14"])
+def test_times_that_no_database_keeps_are_the_earliest_or_the_latest(tmp_path, year):
+    """An empty time of NTFS or SMB, the last of ext4, the last of NTFS."""
+    make(tmp_path, "a.mp3")
+    subprocess.run(["touch", "-d", year, tmp_path / "a.mp3"], check=True)
+    if abs(os.stat(tmp_path / "a.mp3").st_mtime_ns) < 2**63:
+        pytest.skip(f"the file system of {tmp_path} does not keep the year of {year}")
+    ((_, _, mtime_ns),) = walk(tmp_path).files()
+    assert mtime_ns == (-(2**63) if year.startswith("1601") else 2**63 - 1)

@@ -85,13 +85,19 @@ function albumPage(found) {
       ),
     ),
     [...discs].map(([number, tracks]) => [
-      discs.size > 1 ? h("h2", null, t("album.disc", { number: String(number) })) : null,
+      discs.size > 1 ? h("h2", null, heading(number, tracks)) : null,
       trackList(tracks, { numbers: true, artist: found.artist }),
     ]),
   ];
 }
 
 const disc = (track) => track.disc_number ?? 1;
+
+/** A disc's number, and its own name where it has one. */
+function heading(number, tracks) {
+  const title = tracks.find((track) => track.disc_title)?.disc_title;
+  return [t("album.disc", { number: String(number) }), title].filter(Boolean).join(": ");
+}
 
 function grouped(tracks) {
   const groups = new Map();
