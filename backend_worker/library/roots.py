@@ -103,7 +103,7 @@ class _Folder:
 
 def _identities(real: bytes) -> list[Identity]:
     """Return those of a folder and of all above it; none where it is not there."""
-    found = []
+    found: list[Identity] = []
     while True:
         try:
             status = os.stat(real)

@@ -10,6 +10,7 @@ import os
 from typing import TYPE_CHECKING
 
 from backend_worker.library import albums
+from backend_worker.storage.connection import one_row
 
 if TYPE_CHECKING:
     import psycopg2.extensions
@@ -79,7 +80,7 @@ def _sibling(cursor: psycopg2.extensions.cursor, base: int, year: str) -> int:
         f" {', '.join(f'{column} = excluded.{column}' for column in shared)} RETURNING id",
         (year, base),
     )
-    sibling = cursor.fetchone()[0]
+    sibling: int = one_row(cursor)[0]
     cursor.execute("DELETE FROM album_artist WHERE album_id = %s", (sibling,))
     cursor.execute(
         "INSERT INTO album_artist (album_id, position, artist_id)"

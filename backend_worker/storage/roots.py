@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from backend_worker.library.roots import SameFolderError, check, is_below
-from backend_worker.storage.connection import transaction
+from backend_worker.storage.connection import one_row, transaction
 from backend_worker.storage.maintenance import exclude_inserts, purge_orphans
 from backend_worker.storage.scans import refuse_overlap
 
@@ -42,7 +42,7 @@ def what_would_go(root: bytes) -> dict[str, int]:
             " (SELECT count(*) FROM (SELECT artist_id FROM track_artist"
             "   GROUP BY artist_id HAVING bool_and(track_id IN (SELECT id FROM forgotten))) AS _)"
         )
-        return dict(zip(("files", "albums", "artists"), cursor.fetchone(), strict=True))
+        return dict(zip(("files", "albums", "artists"), one_row(cursor), strict=True))
 
 
 def forget(root: bytes) -> int:

@@ -28,14 +28,16 @@ def spell_artists(cursor: psycopg2.extensions.cursor) -> None:
     if not concerned:
         return
     counts = _spellings(cursor, [row[0] for row in concerned])
-    names = {}
+    names: dict[int, str] = {}
     for number, name_key, known, staged in concerned:
         found = {
             credit: tracks
             for credit, tracks in counts.get(number, {}).items()
             if normalise(credit) == name_key
         }
-        names[number] = _most(found) or better_spelling(known, staged)
+        shown = _most(found) or better_spelling(known, staged)
+        if shown:
+            names[number] = shown
     cursor.execute(
         "UPDATE artist SET name = named.name FROM unnest(%s::bigint[], %s::text[])"
         " AS named (id, name) WHERE artist.id = named.id AND artist.name <> named.name",

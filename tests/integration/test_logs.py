@@ -129,7 +129,9 @@ def test_no_password_is_ever_written(tmp_path):
     assert other not in text
 
 
-def test_hundreds_of_files_that_cannot_be_read_are_few_lines(library, servers, worker_log, tmp_path):
+def test_hundreds_of_files_that_cannot_be_read_are_few_lines(
+    library, servers, worker_log, tmp_path
+):
     for number in range(600):
         (tmp_path / f"{number}.mp3").write_bytes(bytes([number % 250 + 1]) * 3000)
         (tmp_path / f"{number}.flac").touch()
@@ -138,11 +140,11 @@ def test_hundreds_of_files_that_cannot_be_read_are_few_lines(library, servers, w
         status = library.scan(tmp_path)
         library.settle()
     assert status.failed == 1200
-    assert log().count("could not be read") < 40
-    [end] = re.findall(r"could not read these files.*", log())
+    assert worker_log().count("could not be read") < 40
+    [end] = re.findall(r"could not read these files.*", worker_log())
     assert "600 because the file is empty" in end
-    left_out = sum(map(int, re.findall(r"(\d+) more lines like this", log())))
-    assert left_out + len(re.findall(r"could not be read: '", log())) >= 1200
+    left_out = sum(map(int, re.findall(r"(\d+) more lines like this", worker_log())))
+    assert left_out + len(re.findall(r"could not be read: '", worker_log())) >= 1200
 
 
 def test_folder_that_is_not_utf8_looks_the_same_in_status_log_and_events(
@@ -156,10 +158,10 @@ def test_folder_that_is_not_utf8_looks_the_same_in_status_log_and_events(
     with library.running_worker(servers, **AS_THE_UNIT):
         library.wait_for(library.worker_is_ready, what="a ready worker")
         status = library.scan(os.fsdecode(root))
-        library.wait_for(lambda: "could not be read" in log(), what="a line about the file")
+        library.wait_for(lambda: "could not be read" in worker_log(), what="a line about the file")
     assert (status.status, status.root, status.failed) == ("completed", name, 1)
-    assert f"scan {status.id} of {name} started" in log()
-    assert f"could not be read: '{name}/\\xff.mp3': the file is empty" in log()
+    assert f"scan {status.id} of {name} started" in worker_log()
+    assert f"could not be read: '{name}/\\xff.mp3': the file is empty" in worker_log()
     told = [event for event in events.read() if event["scan"] == status.id]
     assert [event["root"] for event in told if event["kind"] == "scan.started"] == [name]
     assert browse.failures(1)["failures"][0]["path"] == rf"{name}/\xff.mp3"
