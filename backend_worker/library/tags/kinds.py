@@ -16,7 +16,6 @@ from mutagen.flac import FLAC
 from mutagen.monkeysaudio import MonkeysAudio
 from mutagen.mp3 import MP3
 from mutagen.mp4 import MP4, MP4Chapters
-from mutagen.musepack import Musepack
 from mutagen.oggflac import OggFLAC
 from mutagen.oggopus import OggOpus
 from mutagen.oggspeex import OggSpeex
@@ -27,6 +26,8 @@ from mutagen.trueaudio import TrueAudio
 from mutagen.wave import WAVE
 from mutagen.wavpack import WavPack
 
+from backend_worker.library.tags.id3 import ID3_OPTIONS
+from backend_worker.library.tags.musepack import Musepack
 from backend_worker.library.tags.plain import plain_flac
 from backend_worker.library.tags.plain_iff import plain_aiff, plain_wave
 from backend_worker.library.tags.plain_mp4 import plain_mp4
@@ -73,11 +74,7 @@ class _MP4(MP4):
     MP4Chapters = _NoChapters
 
 
-# We read the frames of ID3v2.2 and 2.3 ourselves: mutagen's translation to 2.4 drops a year
-# that is not exactly four digits, and costs time.
-_ID3 = MappingProxyType({"translate": False})
-
-MPEG = Kind(MP3, "", options=_ID3, short_way=plain_mpeg)
+MPEG = Kind(MP3, "", options=ID3_OPTIONS, short_way=plain_mpeg)
 ADTS = Kind(AAC, "aac", counted=True)
 MUSEPACK = Kind(Musepack, "musepack", counted=True)
 
@@ -89,15 +86,15 @@ _BY_MAGIC: tuple[tuple[bytes, Kind], ...] = (
     (b"MPCK", MUSEPACK),
     (b"MAC ", Kind(MonkeysAudio, "ape", lossless=True, counted=True)),
     (b"OFR ", Kind(OptimFROG, "optimfrog", lossless=True, counted=True)),
-    (b"TTA", Kind(TrueAudio, "tta", lossless=True, counted=True, options=_ID3)),
+    (b"TTA", Kind(TrueAudio, "tta", lossless=True, counted=True, options=ID3_OPTIONS)),
     (b"tBaK", Kind(TAK, "tak", lossless=True, counted=True)),
-    (b"DSD ", Kind(DSF, "dsd", lossless=True, counted=True, options=_ID3)),
-    (b"FRM8", Kind(DSDIFF, "dsd", lossless=True, options=_ID3)),
+    (b"DSD ", Kind(DSF, "dsd", lossless=True, counted=True, options=ID3_OPTIONS)),
+    (b"FRM8", Kind(DSDIFF, "dsd", lossless=True, options=ID3_OPTIONS)),
     (b"ADIF", ADTS),
     (b"\x0b\x77", Kind(AC3, "")),
 )
-_WAVE = Kind(WAVE, "", lossless=True, counted=True, options=_ID3, short_way=plain_wave)
-_AIFF = Kind(AIFF, "pcm", lossless=True, counted=True, options=_ID3, short_way=plain_aiff)
+_WAVE = Kind(WAVE, "", lossless=True, counted=True, options=ID3_OPTIONS, short_way=plain_wave)
+_AIFF = Kind(AIFF, "pcm", lossless=True, counted=True, options=ID3_OPTIONS, short_way=plain_aiff)
 _MP4_AUDIO = Kind(_MP4, "", short_way=plain_mp4)
 _MP4_ATOMS = frozenset({b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"})
 _OGG_STREAMS: tuple[tuple[bytes, Kind], ...] = (

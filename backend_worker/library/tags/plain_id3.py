@@ -12,8 +12,9 @@ import functools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mutagen.id3 import Frames, ID3TimeStamp, ParseID3v1
+from mutagen.id3 import ID3TimeStamp, ParseID3v1
 
+from backend_worker.library.tags.id3 import LONGEST_TEXT, USED_FRAMES
 from backend_worker.library.tags.names import (
     ID3_FRAMES,
     MUSICBRAINZ_OWNER,
@@ -32,10 +33,8 @@ _ID3V1 = 128 + len("APE")  # bytes in which mutagen looks for an ID3v1 tag, or a
 _ENCODINGS = ("latin-1", "utf-16-le", "utf-16-be", "utf-8")
 _UTF16 = 1
 _BOM = b"\xff\xfe"
+_USED = frozenset(name.encode("ascii") for name in USED_FRAMES)
 _TIMESTAMPS = frozenset({"TDRC", "TDRL", "TDOR"})
-# Frames that we do not use and that mutagen reads or drops, whatever is in them, beside all
-# text and link frames and those that it does not know. Others may make it fail.
-_HARMLESS = frozenset({"GEOB", "MCDI", "PCNT", "POPM", "PRIV"})
 
 
 class _NotPlainError(Exception):
@@ -74,7 +73,7 @@ def _parse(tag: bytes, tail: bytes) -> PlainID3:
         raise _NotPlainError
     found = PlainID3(end)
     large = False
-    frames = 0  # that mutagen knows
+    frames = 0  # that we use
     start = HEADER
     while start + HEADER <= end and (name := tag[start : start + 4]) != b"\0\0\0\0":
         length = int.from_bytes(tag[start + 4 : start + 8], "big")
@@ -105,20 +104,22 @@ def _synchsafe(size: bytes) -> int:
 def _check_sizes(tag: bytes, padding: int, end: int, frames: int) -> None:
     """Refuse an ID3v2.4 tag whose sizes may have eight bits a byte, as iTunes wrote them.
 
-    mutagen takes the way that leads to more frames that it knows.
+    mutagen takes the way that leads to more frames that it is told to know.
     """
     if tag[padding:end].strip(b"\0"):
         raise _NotPlainError
     others, start = 0, HEADER
     while start + HEADER < end and tag[start : start + HEADER].strip(b"\0"):
-        others += 1
+        others += tag[start : start + 4] in _USED
         start += HEADER + int.from_bytes(tag[start + 4 : start + 8], "big")
     if others > frames:
         raise _NotPlainError
 
 
 def _read_frame(name: str, version: int, data: bytes, found: PlainID3) -> bool:
-    """Add what a frame holds; return whether mutagen knows the frame."""
+    """Add what a frame holds; return whether the frame is one that we use."""
+    if len(data) > LONGEST_TEXT and name != "APIC":
+        raise _NotPlainError
     if (slot := ID3_FRAMES.get(name)) is not None:
         values = _values(_decoded(data[0], data[1:]), data[0], version)
         if name in _TIMESTAMPS:
@@ -126,10 +127,10 @@ def _read_frame(name: str, version: int, data: bytes, found: PlainID3) -> bool:
         _add(found, name, slot, values)
     elif (read := _READERS.get(name)) is not None:
         read(version, data, found)
-    elif name not in Frames:
-        return False
-    elif name[0] not in "TW" and name not in _HARMLESS:
+    elif name in USED_FRAMES:
         raise _NotPlainError
+    else:
+        return False
     return True
 
 

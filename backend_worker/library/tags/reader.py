@@ -20,6 +20,7 @@ from backend_worker.library.tags.audio import audio_fields, header_replaygain
 from backend_worker.library.tags.errors import FileOutOfReachError, UnreadableFile
 from backend_worker.library.tags.fields import fields_of
 from backend_worker.library.tags.fingerprint import fingerprint_of, read_chunks
+from backend_worker.library.tags.id3 import ID3_OPTIONS
 from backend_worker.library.tags.kinds import Kind, kind_of, kind_to_try, why_not_audio
 from backend_worker.library.tags.pictures import front_cover
 from backend_worker.library.tags.plain import Beginning, NotPlainError, PlainFile
@@ -189,7 +190,7 @@ def _other_tags(
     """Return tags that mutagen's reader of this kind leaves aside: damaged ones are none."""
     tags: list[Tags | None] = []
     if id3_first and not read.tags and not isinstance(read.tags, ID3Tags):
-        tags.append(_try(lambda: ID3(file, translate=False), file))
+        tags.append(_try(lambda: ID3(file, **ID3_OPTIONS), file))
     if b"APETAGEX" in tail and not isinstance(read.tags, APEv2):
         tags.append(_try(lambda: APEv2(file), file))
     return [found for found in tags if found is not None]

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mutagen import id3
 
+from backend_worker.library.tags.id3 import ID3_OPTIONS
 from backend_worker.library.tags.plain_id3 import plain_id3
 from backend_worker.library.tags.slots import slots_of
 from tests.unit.library.tags.files import (
@@ -112,7 +113,7 @@ def assert_same_id3(tag, behind=b""):
     plain = plain_id3(tag, content[-1000:])
     if plain is None:
         return False
-    expected = id3.ID3(io.BytesIO(content), translate=False)
+    expected = id3.ID3(io.BytesIO(content), **ID3_OPTIONS)
     assert slots_of(plain) == slots_of(expected)
     pictures = [(frame.type, frame.mime, frame.data) for frame in expected.getall("APIC")]
     assert plain.pictures == pictures
