@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mutagen import FileType
 
     from backend_worker.library.tags.kinds import Kind
+    from backend_worker.library.tags.places import Places
     from backend_worker.library.tags.plain import PlainFile
 
 _LONGEST = 10_000_000.0  # seconds; four months: a longer file has a damaged header
@@ -57,28 +58,28 @@ _LOSSLESS = frozenset({"flac", "alac", "pcm"})  # of the containers that hold ma
 
 
 def audio_fields(
-    file: FileType | PlainFile, kind: Kind, size: int, content: bytes, audio_start: int
+    file: FileType | PlainFile, kind: Kind, places: Places, audio_start: int
 ) -> dict[str, Any]:
     """Return the fields of a ``TrackRecord`` that the audio stream tells.
 
     Args:
         file: what was read.
         kind: what it was read as.
-        size: the file's size in bytes.
-        content: the beginning of the file behind an ID3v2 tag.
+        places: where in the file its audio lies.
         audio_start: where reading stopped in a FLAC file without a sample count.
 
     Raises:
         UnreadableFile: there is no audio in it.
     """
     info = file.info
+    size = places.end - places.start  # of the audio, in bytes
     codec = _codec(info, kind)
     duration = _duration(info)
-    _check_audio(info, kind, duration, size, audio_start)
+    _check_audio(info, kind, duration, size, audio_start - places.start)
     fields: dict[str, Any] = {"codec": codec}
     bitrate = clean.int4(getattr(info, "bitrate", None))
     if kind.codec == "tta":
-        channels, depth = _true_audio_format(content)
+        channels, depth = _true_audio_format(places.content)
     else:
         channels, depth = getattr(info, "channels", 0), getattr(info, "bits_per_sample", 0)
     if kind.reader is WAVE and codec != "pcm":

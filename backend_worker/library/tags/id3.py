@@ -82,5 +82,7 @@ _KNOWN_FRAMES = MappingProxyType(
 )
 
 # We read the frames of ID3v2.2 and 2.3 ourselves: mutagen's translation to 2.4 drops a year
-# that is not exactly four digits, and costs time.
-ID3_OPTIONS = MappingProxyType({"translate": False, "known_frames": _KNOWN_FRAMES})
+# that is not exactly four digits, and costs time. ID3v1 is a tag of its own, see ``.sources``.
+ID3_OPTIONS = MappingProxyType(
+    {"translate": False, "known_frames": _KNOWN_FRAMES, "load_v1": False}
+)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from mutagen.aac import AAC
 from mutagen.ac3 import AC3
@@ -27,6 +28,7 @@ from mutagen.wave import WAVE
 from mutagen.wavpack import WavPack
 
 from backend_worker.library.tags.id3 import ID3_OPTIONS
+from backend_worker.library.tags.iff_texts import aiff_slots, wave_slots
 from backend_worker.library.tags.musepack import Musepack
 from backend_worker.library.tags.plain import plain_flac
 from backend_worker.library.tags.plain_iff import plain_aiff, plain_wave
@@ -61,6 +63,8 @@ class Kind:
     options: Mapping[str, Any] = field(default_factory=dict)
     # a shorter way to the same, which raises where a file is not as usual
     short_way: Callable[[Beginning], PlainFile] | None = None
+    # reads the texts that the format has beside its tags
+    native_texts: Callable[[BinaryIO], dict[str, list[str]]] | None = None
 
 
 class _NoChapters(MP4Chapters):
@@ -93,8 +97,9 @@ _BY_MAGIC: tuple[tuple[bytes, Kind], ...] = (
     (b"ADIF", ADTS),
     (b"\x0b\x77", Kind(AC3, "")),
 )
-_WAVE = Kind(WAVE, "", lossless=True, counted=True, options=ID3_OPTIONS, short_way=plain_wave)
-_AIFF = Kind(AIFF, "pcm", lossless=True, counted=True, options=ID3_OPTIONS, short_way=plain_aiff)
+_CHUNKED = partial(Kind, lossless=True, counted=True, options=ID3_OPTIONS)
+_WAVE = _CHUNKED(WAVE, "", short_way=plain_wave, native_texts=wave_slots)
+_AIFF = _CHUNKED(AIFF, "pcm", short_way=plain_aiff, native_texts=aiff_slots)
 _MP4_AUDIO = Kind(_MP4, "", short_way=plain_mp4)
 _MP4_ATOMS = frozenset({b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"})
 _OGG_STREAMS: tuple[tuple[bytes, Kind], ...] = (

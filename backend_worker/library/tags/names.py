@@ -167,6 +167,9 @@ RIFF_INFO = MappingProxyType(
     }
 )
 
+# Apple's AIFF 1.3, section 13; its "(c) " is a notice about rights, not a label.
+AIFF_TEXTS = MappingProxyType({b"NAME": "title", b"AUTH": "artists", b"ANNO": "comment"})
+
 MUSICBRAINZ_OWNER = b"http://musicbrainz.org"  # of ID3's UFID frame
 
 _SEPARATORS = str.maketrans("", "", " _-/.")

@@ -12,7 +12,7 @@ import functools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mutagen.id3 import ID3TimeStamp, ParseID3v1
+from mutagen.id3 import ID3TimeStamp
 
 from backend_worker.library.tags.id3 import LONGEST_TEXT, USED_FRAMES
 from backend_worker.library.tags.names import (
@@ -25,10 +25,7 @@ from backend_worker.library.tags.names import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mutagen.id3 import Frame
-
 HEADER = 10  # bytes, of a tag and of a frame
-_ID3V1 = 128 + len("APE")  # bytes in which mutagen looks for an ID3v1 tag, or an APEv2 tag's end
 
 _ENCODINGS = ("latin-1", "utf-16-le", "utf-16-be", "utf-8")
 _UTF16 = 1
@@ -49,23 +46,21 @@ class PlainID3:
     # (slot, texts) by mutagen's key, which is the same for frames that stand for one thing
     texts: dict[str, tuple[str | None, list[str]]] = field(default_factory=dict)
     pictures: list[tuple[int, str, bytes]] = field(default_factory=list)  # type, MIME type, data
-    id3v1: list[Frame] = field(default_factory=list)  # what only an ID3v1 tag behind it has
 
 
-def plain_id3(tag: bytes, tail: bytes) -> PlainID3 | None:
+def plain_id3(tag: bytes) -> PlainID3 | None:
     """Return what the tag holds; None if it is not one of the ordinary kind.
 
     Args:
         tag: the whole tag, from its ``ID3`` on; what follows it is left alone.
-        tail: the end of the file, at least 131 bytes if it has as many.
     """
     try:
-        return _parse(tag, tail[-_ID3V1:])
+        return _parse(tag)
     except (_NotPlainError, UnicodeError, IndexError, ValueError):
         return None
 
 
-def _parse(tag: bytes, tail: bytes) -> PlainID3:
+def _parse(tag: bytes) -> PlainID3:
     version = tag[3]
     end = HEADER + _synchsafe(tag[6:HEADER])
     # flags are unsynchronisation, an extended header and a footer
@@ -88,8 +83,6 @@ def _parse(tag: bytes, tail: bytes) -> PlainID3:
             frames += _read_frame(name.decode("ascii"), version, tag[body:start], found)
     if large:
         _check_sizes(tag, start, end, frames)
-    if b"TAG" in tail:
-        found.id3v1 = _id3v1(tail, version, found)
     return found
 
 
@@ -243,18 +236,6 @@ def _end_of_text(encoding: int, data: bytes, start: int) -> int:
             end = data.index(b"\0\0", end + 1)
         return end + 2
     return data.index(b"\0", start) + 1
-
-
-def _id3v1(tail: bytes, version: int, found: PlainID3) -> list[Frame]:
-    """Return the frames of an ID3v1 tag that say what the ID3v2 tag does not."""
-    if b"APETAGEX" in tail:
-        raise _NotPlainError
-    frames = ParseID3v1(tail[tail.index(b"TAG") :], version) or {}
-    return [
-        frame
-        for frame in frames.values()
-        if not any(f"{key}:".startswith(f"{frame.HashKey}:") for key in found.texts)
-    ]
 
 
 _READERS: dict[str, Callable[[int, bytes, PlainID3], None]] = {

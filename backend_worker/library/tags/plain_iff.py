@@ -96,7 +96,7 @@ def _chunks(beginning: Beginning, header: str, wanted: dict[bytes, bytes]) -> di
         wanted: the names by which they are returned, by those in the file without the spaces
             behind them.
     """
-    if beginning.id3_size:
+    if beginning.start:
         raise NotPlainError
     _, form_length = struct.unpack(header, beginning.read(0, _HEADER))
     found: dict[bytes, _Chunk] = {}
@@ -120,7 +120,7 @@ def _id3(beginning: Beginning, chunks: dict[bytes, _Chunk]) -> PlainID3 | None:
     if _TAG not in chunks:
         return None
     tag = beginning.read(*chunks[_TAG])
-    tags = plain_id3(tag, beginning.tail) if tag.startswith(b"ID3") else None
+    tags = plain_id3(tag) if tag.startswith(b"ID3") else None
     if tags is None:
         raise NotPlainError
     return tags

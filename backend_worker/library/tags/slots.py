@@ -14,12 +14,10 @@ from mutagen.asf._attrs import ASFByteArrayAttribute
 from mutagen.id3 import ID3Tags
 from mutagen.mp4 import MP4Tags
 
-from backend_worker.library.tags import clean
 from backend_worker.library.tags.names import (
     ID3_FRAMES,
     MP4_ATOMS,
     MUSICBRAINZ_OWNER,
-    RIFF_INFO,
     comment_slot,
     slot_of,
 )
@@ -30,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from mutagen import Tags
-
 Slots = dict[str, list[str]]
 
 _MUSICBRAINZ = MUSICBRAINZ_OWNER.decode("ascii")
@@ -42,11 +39,6 @@ def slots_of(tags: Tags | PlainID3 | PlainMP4Tags | None) -> Slots:
     for slot, values in _entries(tags):
         slots.setdefault(slot, []).extend(values)
     return slots
-
-
-def slots_of_riff_info(info: dict[bytes, str]) -> Slots:
-    """Return the texts of a WAV file's INFO list by slot."""
-    return {RIFF_INFO[name]: [value] for name, value in info.items() if name in RIFF_INFO}
 
 
 def _entries(tags: Tags | PlainID3 | PlainMP4Tags | None) -> Iterator[tuple[str, Iterable[str]]]:
@@ -90,15 +82,10 @@ def _plain_id3(tags: PlainID3) -> Iterator[tuple[str, Iterable[str]]]:
     for slot, values in tags.texts.values():
         if slot is not None:
             yield slot, values
-    yield from _id3_frames(tags.id3v1)
 
 
 def _id3(tags: ID3Tags) -> Iterator[tuple[str, Iterable[str]]]:
-    yield from _id3_frames(tags.values())
-
-
-def _id3_frames(frames: Iterable[Any]) -> Iterator[tuple[str, Iterable[str]]]:
-    for frame in frames:
+    for frame in tags.values():
         name = frame.FrameID
         if slot := ID3_FRAMES.get(name):
             yield slot, [str(value) for value in frame.text]
@@ -136,9 +123,3 @@ _READERS: tuple[tuple[type, Callable[[Any], Iterator[tuple[str, Iterable[str]]]]
     (ASFTags, _asf),
     (APEv2, _ape),
 )
-
-
-def merge(first: Slots, second: Slots) -> Slots:
-    """Return the slots of both; where both have a value that is not blank, the first's."""
-    filled = {slot: values for slot, values in first.items() if clean.texts(values)}
-    return second | filled

@@ -119,5 +119,5 @@ MPCK = bytes.fromhex(
 def test_a_musepack_file_whose_packets_lead_back(tmp_path, damage):
     path = tmp_path / "x.mpc"
     path.write_bytes(damage(MPCK) + bytes(100))
-    with pytest.raises(UnreadableFile, match="damaged: .*packet"):
+    with pytest.raises(UnreadableFile, match=r"damaged: .*packet"):
         read(str(path))
