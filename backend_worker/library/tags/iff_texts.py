@@ -20,6 +20,7 @@ _HEADER = 8  # bytes of a chunk: its name and the length of its data
 _MOST_CHUNKS = 1_000
 _MOST_BYTES = 1024 * 1024
 _LIST_KIND = 4  # bytes
+_IN_DS64 = 2**32 - 1
 
 
 def wave_slots(file: BinaryIO) -> dict[str, list[str]]:
@@ -31,7 +32,7 @@ def wave_slots(file: BinaryIO) -> dict[str, list[str]]:
         OSError: the file cannot be read.
     """
     slots: dict[str, list[str]] = {}
-    for name, start, length in _chunks(file, "<4sI"):
+    for name, start, length in chunks_of(file, "<4sI"):
         if name == b"LIST" and length > _LIST_KIND:
             file.seek(start)
             if file.read(_LIST_KIND) == b"INFO":
@@ -49,7 +50,7 @@ def aiff_slots(file: BinaryIO) -> dict[str, list[str]]:
         OSError: the file cannot be read.
     """
     slots: dict[str, list[str]] = {}
-    for name, start, length in _chunks(file, ">4sI"):
+    for name, start, length in chunks_of(file, ">4sI"):
         if slot := AIFF_TEXTS.get(name):
             file.seek(start)
             text = _decode(file.read(min(length, _MOST_BYTES)))
@@ -57,15 +58,27 @@ def aiff_slots(file: BinaryIO) -> dict[str, list[str]]:
     return slots
 
 
-def _chunks(file: BinaryIO, header: str) -> Iterator[tuple[bytes, int, int]]:
-    """Yield name, start and length of each chunk."""
-    start = _FORM_HEADER
+def chunks_of(file: BinaryIO, header: str) -> Iterator[tuple[bytes, int, int]]:
+    """Yield name, start and length of each chunk.
+
+    Args:
+        file: a WAV, RF64 or AIFF file.
+        header: the format of a chunk's header.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    start, data_length = _FORM_HEADER, 0
     for _ in range(_MOST_CHUNKS):
         file.seek(start)
         data = file.read(_HEADER)
         if len(data) < _HEADER:
             return
         name, length = struct.unpack(header, data)
+        if name == b"ds64":  # the lengths of an RF64 file: of all of it, of its samples
+            data_length = int.from_bytes(file.read(16)[8:], "little")
+        elif name == b"data" and length == _IN_DS64 and data_length:
+            length = data_length
         yield name, start + _HEADER, length
         start += _HEADER + length + length % 2
 

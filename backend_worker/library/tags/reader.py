@@ -57,6 +57,7 @@ class _Opened:
     audio_start: int  # where the reader stopped; see audio_fields
     tags: list[object]  # in the order of trust, see .sources
     native: Slots | None
+    length: float | None  # as audio_fields takes it
 
 
 def read_track(
@@ -85,7 +86,7 @@ def read_track(
         opened = _load(file, path, size, chunks)
     fingerprint = fingerprint_of(size, chunks)
     fields = merged_fields(opened.tags, opened.native, opened.places.id3v1)
-    audio = audio_fields(opened.file, opened.kind, opened.places, opened.audio_start)
+    audio = audio_fields(opened.file, opened.kind, opened.places, opened.audio_start, opened.length)
     cover = front_cover(opened.file, opened.tags)
     return TrackRecord(
         path,
@@ -129,7 +130,8 @@ def _load(file: BinaryIO, path: str, size: int, chunks: tuple[bytes, ...]) -> _O
     audio_start = file.tell()
     tags = _tags(file, read, places, chunks[-1])
     native = kind.native_texts(beginning.audio) if kind.native_texts is not None else None
-    return _Opened(kind, read, places, audio_start, tags, native)
+    length = kind.length(read.info, file.fileno(), places) if kind.length is not None else None
+    return _Opened(kind, read, places, audio_start, tags, native, length)
 
 
 def _open(kind: Kind, beginning: Beginning, path: str) -> FileType | PlainFile:

@@ -53,7 +53,7 @@ PNG = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR4
             "not an audio file: it begins with the resource fork that macOS keeps beside a file",
         ),
         (b"MThd\0\0\0\6", "no reader for this format: MIDI"),
-        (b"RF64\xff\xff\xff\xffWAVE", "no reader for this format: RF64 (a WAV larger than 4 GiB)"),
+        (b"RF64\xff\xff\xff\xffWAVE", "damaged: the RF64 file has no format or no data"),
     ],
 )
 @pytest.mark.parametrize("name", ["x.mp3", "x.flac"])
