@@ -32,9 +32,14 @@ _POSITION = re.compile(r"\s*(\d{1,10})(?:\.0+)?(?![\w.,-])(?:\s*(?:/|\bof\b)\s*(
 _DECIMAL = re.compile(r"\s*([+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][+-]?\d+)?)")
 _COMPACT_DATE = re.compile(r"(\d{4})(\d\d)(\d\d)(?!\d)")
 _YEAR_FIRST = re.compile(r"(\d{4})(?!\d)(?:[-/.](\d{1,2})(?!\d)(?:[-/.](\d{1,2})(?!\d))?)?")
-_DAY_FIRST = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})(?!\d)")
+# of which two is the month is known where the other cannot be one, or both are the same
+_YEAR_LAST = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4})(?!\d)")
+# without separators the year may come last; six digits may be a year and a month
+_COMPACT_YEAR_LAST = re.compile(r"\d{4}((?:19|20)\d\d)(?!\d)")
+_COMPACT_MONTH = re.compile(r"((?:19|20)\d\d)\d\d(?!\d)")
 _ANY_YEAR = re.compile(r"(?<!\d)(\d{4})(?!\d)")
 _FIRST_YEAR, _LAST_YEAR = 1000, 2100
+_MONTHS = 12
 
 _UUID = re.compile(r"(?<![0-9a-f])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-f])")
 _NIL_UUID = "00000000-0000-0000-0000-000000000000"
@@ -120,30 +125,44 @@ def decimal(value: str, low: float, high: float) -> float | None:
 def date(value: str) -> str | None:
     """Return ``YYYY``, ``YYYY-MM`` or ``YYYY-MM-DD``: as much as is certain and possible.
 
-    ``2004-00-00`` is 2004, ``2004-02-30`` is 2004-02, ``05/06/2004`` (whose month is which?)
-    is 2004. Years outside of 1000 to 2100 are no dates.
+    ``2004-00-00`` is 2004, ``2004-02-30`` is 2004-02, ``05/06/2004`` and ``05.06.2004`` (which is
+    the month?) are 2004, ``31/05/2004`` and ``05/31/2004`` are 2004-05-31. Of several years the
+    first counts. Years outside of 1000 to 2100 are no dates.
     """
     return _date(value[:100].strip())
 
 
 @functools.lru_cache(maxsize=256)
 def _date(value: str) -> str | None:
-    year: str | None
-    if match := _COMPACT_DATE.match(value) or _YEAR_FIRST.match(value):
+    if match := _COMPACT_DATE.match(value):
+        return _compact_date(value, *match.groups())
+    if match := _YEAR_FIRST.match(value):
         year, month, day = match.groups()
-    elif match := _DAY_FIRST.match(value):
-        day, month, year = match.groups()
-    elif match := _ANY_YEAR.search(value):
-        year, month, day = match[1], None, None
-    else:
-        return None
-    return _partial_date(int(year), int(month or 0), int(day or 0))
+        return _partial_date(int(year), int(month or 0), int(day or 0))
+    if match := _YEAR_LAST.match(value):
+        return _year_last(int(match[4]), int(match[1]), int(match[3]))
+    match = _COMPACT_MONTH.match(value) or _ANY_YEAR.search(value)
+    return _partial_date(int(match[1]), 0, 0) if match else None
+
+
+def _compact_date(value: str, year: str, month: str, day: str) -> str | None:
+    found = _partial_date(int(year), int(month), int(day))
+    if found is None or int(month) > _MONTHS:  # 31122004
+        match = _COMPACT_YEAR_LAST.match(value)
+        return _partial_date(int(match[1]), 0, 0) if match else found
+    return found
+
+
+def _year_last(year: int, one: int, other: int) -> str | None:
+    if one == other or one > _MONTHS >= other:
+        return _partial_date(year, other, one)
+    return _partial_date(year, one, other) if other > _MONTHS else _partial_date(year, 0, 0)
 
 
 def _partial_date(year: int, month: int, day: int) -> str | None:
     if not _FIRST_YEAR <= year <= _LAST_YEAR:
         return None
-    if not 1 <= month <= 12:
+    if not 1 <= month <= _MONTHS:
         return f"{year:04d}"
     if not 1 <= day <= _days_of(year, month):
         return f"{year:04d}-{month:02d}"

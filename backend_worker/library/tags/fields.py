@@ -35,8 +35,8 @@ def fields_of(slots: Slots) -> dict[str, Any]:
     for slot, field, is_true in _FLAGS:
         if slot in slots:
             fields[field] = any(map(is_true, slots[slot]))
-    if "year" in slots and "date" not in fields:
-        fields["date"] = _year_and_day(slots)
+    if "date" not in fields:
+        fields["date"] = _year_and_day(slots) or _first(slots.get("date.4", ()), clean.date)
     _add_numbers(fields, slots, "track")
     _add_numbers(fields, slots, "disc")
     _add_artists(fields, slots)
@@ -108,7 +108,7 @@ def _number(value: str) -> int | None:
 
 def _year_and_day(slots: Slots) -> str | None:
     """Return the date of ID3v2.3, which keeps the year and ``DDMM`` apart."""
-    year = _first(slots["year"], clean.date)
+    year = _first(slots.get("year", ()), clean.date)
     if year is not None and len(year) == 4:
         for value in slots.get("day_and_month", ()):
             if match := re.fullmatch(r"(\d\d)(\d\d)", value.strip()):
@@ -152,6 +152,7 @@ _SINGLE_VALUES: tuple[tuple[str, str, Callable[[str], Any]], ...] = (
     ("album", "album", clean.text),
     ("date", "date", clean.date),
     ("date.2", "date", clean.date),
+    ("date.3", "date", clean.date),
     ("original_date", "original_date", clean.date),
     ("original_date.2", "original_date", clean.date),
     ("bpm", "bpm", _bpm),

@@ -10,7 +10,7 @@ import zlib
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from mutagen.id3 import Frame, Frames, Frames_2_2
+from mutagen.id3 import Frame, Frames, Frames_2_2, TextFrame
 from mutagen.id3._util import ID3JunkFrameError, unsynch
 
 from backend_worker.library.tags.names import ID3_FRAMES
@@ -22,13 +22,15 @@ MOST_UNPACKED = 32 * 1024 * 1024  # bytes, of one tag: a large picture
 LONGEST_TEXT = 1024 * 1024  # bytes, of one frame that is no picture; a longer one is junk
 _UNPACKED = "unpacked_bytes"  # of a tag so far, kept at its header
 # Those that are no plain text frames, beside those.
+# mutagen makes nothing of a time that is not in ISO 8601, as many are; we read them as text.
+_TIMES = frozenset({"TDOR", "TDRC", "TDRL"})
 _OTHER_FRAMES = frozenset({"APIC", "COMM", "RVA2", "SYLT", "TXXX", "UFID", "USLT"})
 USED_FRAMES = frozenset(_OTHER_FRAMES | set(ID3_FRAMES))
 
 
 def _bounded(name: str) -> type[Frame]:
     """Return mutagen's frame, which refuses what unpacks to too much as it does other junk."""
-    kind: type[Frame] = Frames[name]
+    kind: type[Frame] = TextFrame if name in _TIMES else Frames[name]
 
     def from_data(cls: type[Frame], header: Any, flags: int, data: bytes) -> Frame:
         longest = MOST_UNPACKED if name == "APIC" else LONGEST_TEXT

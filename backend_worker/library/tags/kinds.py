@@ -107,6 +107,13 @@ _CHUNKED = partial(Kind, lossless=True, counted=True, options=ID3_OPTIONS)
 _WAVE = _CHUNKED(WAVE, "", short_way=plain_wave, native_texts=wave_slots)
 _RF64 = _CHUNKED(RF64, "", native_texts=wave_slots)
 _AIFF = _CHUNKED(AIFF, "pcm", short_way=plain_aiff, native_texts=aiff_slots)
+_IN_CHUNKS = {  # by the first four bytes and the four behind the length
+    (b"RIFF", b"WAVE"): _WAVE,
+    (b"RF64", b"WAVE"): _RF64,
+    (b"BW64", b"WAVE"): _RF64,
+    (b"FORM", b"AIFF"): _AIFF,
+    (b"FORM", b"AIFC"): _AIFF,
+}
 _MP4_AUDIO = Kind(_MP4, "", short_way=plain_mp4, length=mp4_length)
 _MP4_ATOMS = frozenset({b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"})
 _OGG_STREAMS: tuple[tuple[bytes, Kind], ...] = (
@@ -160,13 +167,8 @@ def kind_of(head: bytes) -> Kind | None:
     if head.startswith(b"OggS"):
         # several streams begin one after the other, at most a video's before the audio's
         return next((kind for magic, kind in _OGG_STREAMS if magic in head[:1024]), None)
-    if head.startswith(b"RIFF") and head[8:12] == b"WAVE":
-        return _WAVE
-    if head.startswith((b"RF64", b"BW64")) and head[8:12] == b"WAVE":
-        return _RF64
-    if head.startswith(b"FORM") and head[8:12] in (b"AIFF", b"AIFC"):
-        return _AIFF
-    return _mpeg_kind(head)
+    in_chunks = _IN_CHUNKS.get((head[:4], head[8:12]))
+    return _mpeg_kind(head) if in_chunks is None else in_chunks
 
 
 def _mpeg_kind(head: bytes) -> Kind | None:

@@ -8,11 +8,8 @@ it meets something that mutagen repairs, merges, leaves out or refuses.
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-
-from mutagen.id3 import ID3TimeStamp
 
 from backend_worker.library.tags.id3 import LONGEST_TEXT, USED_FRAMES
 from backend_worker.library.tags.names import (
@@ -31,7 +28,6 @@ _ENCODINGS = ("latin-1", "utf-16-le", "utf-16-be", "utf-8")
 _UTF16 = 1
 _BOM = b"\xff\xfe"
 _USED = frozenset(name.encode("ascii") for name in USED_FRAMES)
-_TIMESTAMPS = frozenset({"TDRC", "TDRL", "TDOR"})
 
 
 class _NotPlainError(Exception):
@@ -115,8 +111,6 @@ def _read_frame(name: str, version: int, data: bytes, found: PlainID3) -> bool:
         raise _NotPlainError
     if (slot := ID3_FRAMES.get(name)) is not None:
         values = _values(_decoded(data[0], data[1:]), data[0], version)
-        if name in _TIMESTAMPS:
-            values = [_timestamp(value) for value in values]
         _add(found, name, slot, values)
     elif (read := _READERS.get(name)) is not None:
         read(version, data, found)
@@ -160,16 +154,6 @@ def _without_bom(text: str) -> str:
     if text.startswith("\ufffe"):
         raise _NotPlainError
     return text.removeprefix("\ufeff")
-
-
-def _timestamp(value: str) -> str:
-    """Return a time as mutagen writes it: tracks of an album have the same."""
-    return _short_timestamp(value) if len(value) <= 20 else str(ID3TimeStamp(value))
-
-
-@functools.lru_cache(maxsize=128)
-def _short_timestamp(value: str) -> str:
-    return str(ID3TimeStamp(value))
 
 
 def _described(encoding: int, data: bytes) -> tuple[str, str]:

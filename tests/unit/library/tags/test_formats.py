@@ -278,6 +278,20 @@ def test_asf(tmp_path):
     assert track.codec == "wma"
 
 
+@pytest.mark.parametrize("name", ["Year", "RELEASE DATE", "ReleaseTime", "record_date"])
+def test_the_date_under_the_names_that_programs_write(tmp_path, name):
+    flac = FLAC(copy_of(tmp_path, "tone.flac"))
+    mp4 = MP4(copy_of(tmp_path, "tone-aac.m4a"))
+    asf = ASF(copy_of(tmp_path, "tone.wma"))
+    for file, prefix, best in ((flac, "", "DATE"), (mp4, ITUNES, "\xa9day"), (asf, "", "WM/Year")):
+        file[prefix + name] = [b"31.05.2004"] if file is mp4 else "31.05.2004"
+        file.save()
+        assert read(file.filename).date == "2004-05-31"
+        file[best] = "1999"
+        file.save()
+        assert read(file.filename).date == "1999"
+
+
 def test_asf_old_track_number_counts_from_zero(tmp_path):
     path = copy_of(tmp_path, "tone.wma")
     file = ASF(path)
