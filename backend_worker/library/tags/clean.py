@@ -6,8 +6,10 @@ Every function takes what a tag may hold and returns a clean value or None; none
 from __future__ import annotations
 
 import functools
+import html
 import re
 import unicodedata
+from html.entities import html5
 from typing import TYPE_CHECKING
 
 from mutagen.id3 import TCON
@@ -21,6 +23,15 @@ _SHORT = 20  # characters: numbers that tracks have in common are worked out onc
 VALUES_LIMIT = 100  # values of one field
 INT4_MAX = 2**31 - 1
 
+# What Latin-1 calls controls are letters and signs of Windows-1252, which is what was meant.
+# https://html.spec.whatwg.org/multipage/parsing.html#numeric-character-reference-end-state
+_WINDOWS = {
+    code: letter
+    for code in range(0x80, 0xA0)
+    if (letter := bytes([code]).decode("cp1252", "ignore"))
+}
+# Text from a web page: "Don&#8217;t", "Simon &amp; Garfunkel"; without ";" it may be a name.
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});")
 # Line and paragraph breaks and tabs separate words; the other control characters do not.
 _BREAKS = re.compile("[\t\n\x0b\x0c\r\x1c-\x1f\x85\u2028\u2029]+")
 _LINE_BREAKS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
@@ -49,7 +60,11 @@ _ISRC = re.compile(r"[A-Z]{2}[A-Z0-9]{3}\d{7}")
 def text(value: str, limit: int = NAME_LIMIT) -> str | None:
     """Return one line of text: NFC, stripped, without control characters, at most ``limit``."""
     # Normalising is quadratic in a run of combining marks: cut before it as well.
+    if not value.isprintable():
+        value = value.translate(_WINDOWS)
     value = value.strip()[: 4 * limit]
+    if "&" in value:
+        value = _without_entities(value)
     if not value.isprintable():  # what is printable has no control characters and breaks
         value = _REMOVED.sub("", _BREAKS.sub(" ", value))
     if value.isascii():
@@ -59,9 +74,24 @@ def text(value: str, limit: int = NAME_LIMIT) -> str | None:
 
 def lines(value: str, limit: int = COMMENT_LIMIT) -> str | None:
     r"""Return text that may have several lines, separated by ``\n``."""
-    value = _LINE_BREAKS.sub("\n", value.strip()[: 4 * limit])
+    value = _without_entities(value.translate(_WINDOWS).strip()[: 4 * limit])
+    value = _LINE_BREAKS.sub("\n", value)
     value = _REMOVED_FROM_LINES.sub("", value.replace("\t", " "))
     return unicodedata.normalize("NFC", value).strip()[:limit].rstrip() or None
+
+
+def _character(entity: re.Match[str]) -> str:
+    if entity[0].startswith("&#"):
+        return html.unescape(entity[0])
+    return html5.get(entity[0][1:], entity[0])
+
+
+def _without_entities(value: str) -> str:
+    while True:  # some went through two pages; each turn makes it shorter
+        found = _ENTITY.sub(_character, value)
+        if found == value:
+            return value
+        value = found
 
 
 def texts(values: Iterable[str], limit: int = NAME_LIMIT) -> list[str]:

@@ -18,6 +18,7 @@ from backend_worker.library.tags.names import (
     comment_slot,
     slot_of,
 )
+from backend_worker.library.tags.texts import Latin1
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 HEADER = 10  # bytes, of a tag and of a frame
 
 _ENCODINGS = ("latin-1", "utf-16-le", "utf-16-be", "utf-8")
-_UTF16 = 1
+_LATIN1, _UTF16 = 0, 1
 _BOM = b"\xff\xfe"
 _USED = frozenset(name.encode("ascii") for name in USED_FRAMES)
 
@@ -139,6 +140,13 @@ def _decoded(encoding: int, data: bytes) -> str:
 
 
 def _values(text: str, encoding: int, version: int) -> list[str]:
+    values = _separated(text, encoding, version)
+    if encoding == _LATIN1 and not text.isascii():
+        return [value if value.isascii() else Latin1(value) for value in values]
+    return values
+
+
+def _separated(text: str, encoding: int, version: int) -> list[str]:
     if version == 3:
         text = text.rstrip("\0")  # padding
     elif text.endswith("\0"):

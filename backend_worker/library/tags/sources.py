@@ -23,6 +23,7 @@ from backend_worker.library.tags.id3 import ID3_OPTIONS
 from backend_worker.library.tags.id3v1 import id3v1_slots
 from backend_worker.library.tags.plain_id3 import PlainID3, plain_id3
 from backend_worker.library.tags.slots import slots_of
+from backend_worker.library.tags.texts import decoded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -70,7 +71,7 @@ def merged_fields(
     if native:
         sources.append(native)
     if id3v1:
-        sources.append(id3v1_slots(id3v1))
+        sources.append(decoded(id3v1_slots(id3v1)))
     for slots in sources:
         found = fields_of(slots)
         if not fields:

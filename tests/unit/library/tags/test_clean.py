@@ -34,6 +34,15 @@ class TestText:
             ("a\r\n\tb", "a b"),
             ("\ufeffTitle", "Title"),
             ("BjÃ¶rk", "BjÃ¶rk"),  # mojibake is for a person to judge
+            ("Don\x92t \x93Go\x94 \x96 \x80\x85", "Don’t “Go” – €…"),  # Windows-1252
+            ("a\x81b", "ab"),  # nothing there either
+            ("Simon &amp; Garfunkel", "Simon & Garfunkel"),
+            ("Don&#8217;t &quot;Go&quot;", 'Don’t "Go"'),
+            ("Beyonc&eacute; &amp;amp; B", "Beyoncé & B"),
+            ("&#146;", "’"),
+            ("R&B; Soul", "R&B; Soul"),
+            ("A&notit;b", "A&notit;b"),
+            ("Rock &Roll;", "Rock &Roll;"),
             ("\0\x01 \n", None),
             ("", None),
         ],
