@@ -12,8 +12,6 @@ import unicodedata
 from html.entities import html5
 from typing import TYPE_CHECKING
 
-from mutagen.id3 import TCON
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -98,19 +96,6 @@ def texts(values: Iterable[str], limit: int = NAME_LIMIT) -> list[str]:
     """Return the values cleaned, without empty and repeated ones, at most ``VALUES_LIMIT``."""
     cleaned = dict.fromkeys(found for raw in values if (found := text(raw, limit)) is not None)
     return list(cleaned)[:VALUES_LIMIT]
-
-
-def genres(values: Iterable[str]) -> list[str]:
-    """Return genres; ID3's numbers (``17``, ``(17)``, ``(4)Eurodisco``) become their names."""
-    cleaned = texts(values)
-    resolved: list[str] = []
-    for value in cleaned:
-        if value.isdecimal() or value in ("CR", "RX") or value.startswith("("):
-            # "Unknown" is mutagen's word for a number without a name
-            resolved += (name for name in TCON(text=[value]).genres if name != "Unknown")
-        else:
-            resolved.append(value)
-    return cleaned if resolved == cleaned else texts(resolved)
 
 
 def position(value: str) -> tuple[int | None, int | None]:

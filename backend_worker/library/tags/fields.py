@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from backend_worker.library.tags import clean
+from backend_worker.library.tags.genres import genres
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -184,7 +185,7 @@ _SINGLE_VALUES: tuple[tuple[str, str, Callable[[str], Any]], ...] = (
     ("replaygain_album_peak.2", "replaygain_album_peak", _peak),
 )
 _LISTS: tuple[tuple[str, Callable[[Iterable[str]], list[str]]], ...] = (
-    ("genres", clean.genres),
+    ("genres", genres),
     ("composers", clean.texts),
     ("mb_artist_ids", clean.uuids),
     ("mb_album_artist_ids", clean.uuids),

@@ -34,7 +34,7 @@ _CYRILLIC_BYTES = range(0xC0, 0x100)
 _WORD = re.compile(r"[^\W\d_]+")
 _CYRILLIC_WORD = re.compile("[\u0410-\u044f\u0401\u0451]+")
 _CYRILLIC_VOWEL = re.compile("[аеёиоуыэюяАЕЁИОУЫЭЮЯ]")
-_CYRILLIC_SIGNS = frozenset("«»“”„’‘–—…№\N{NO-BREAK SPACE}")
+_CYRILLIC_SIGNS = frozenset("«»“”„\u2018\u2019\u2013\u2014…№\N{NO-BREAK SPACE}")
 _FEWEST_LETTERS = 4
 
 
