@@ -91,14 +91,14 @@ def _split_joined(values: list[str], count: int) -> list[str]:
 
 
 def _add_numbers(fields: dict[str, Any], slots: Slots, field: str) -> None:
-    number = total = None
-    for slot in (f"{field}_number", f"{field}_number.2"):
-        for value in slots.get(slot, ()):
-            number, total = clean.position(value)
-            if number is not None or total is not None:
-                break
-        if number is not None or total is not None:
-            break
+    positions = [
+        clean.position(value)
+        for slot in (f"{field}_number", f"{field}_number.2")
+        for value in slots.get(slot, ())
+    ]
+    number = next((number for number, _ in positions if number is not None), None)
+    # two tags may say it, one of them with the total; that of another number is none of this
+    total = next((total for other, total in positions if total and other in (number, None)), None)
     fields[f"{field}_number"] = number
     fields[f"{field}_total"] = total or _first(slots.get(f"{field}_total", ()), _number)
 
