@@ -117,7 +117,7 @@ def mpeg_length(info: Any, descriptor: int, places: Places) -> float | None:
     Raises:
         OSError: the file cannot be read.
     """
-    first_frame = info.frame_offset
+    first_frame: int = info.frame_offset
     start = places.start + first_frame
     length = places.end - start
     content = places.content[first_frame : first_frame + _ENCODERS_HEADER]

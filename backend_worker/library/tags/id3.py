@@ -41,7 +41,9 @@ def _bounded(name: str) -> type[Frame]:
             used = header.__dict__.setdefault(_UNPACKED, 0)
             size = _unpacked_size(data, min(longest, MOST_UNPACKED - used))
             header.__dict__[_UNPACKED] = used + size
-        return super(bounded, cls)._fromData(header, flags, data)
+        parent: Any = super(bounded, cls)
+        found: Frame = parent._fromData(header, flags, data)
+        return found
 
     # mutagen takes a frame's id from the name of its class
     bounded: type[Frame] = type(name, (kind,), {"_fromData": classmethod(from_data)})
@@ -80,7 +82,7 @@ def _size_of(packed: bytes, most: int) -> int:
 # For mutagen's ``known_frames``: it keeps all others unread. Those of ID3v2.2 have no compression.
 _KNOWN_FRAMES = MappingProxyType(
     {name: _bounded(name) for name in USED_FRAMES}
-    | {name: kind for name, kind in Frames_2_2.items() if kind.__base__.__name__ in USED_FRAMES}
+    | {name: kind for name, kind in Frames_2_2.items() if kind.__mro__[1].__name__ in USED_FRAMES}
 )
 
 # We read the frames of ID3v2.2 and 2.3 ourselves: mutagen's translation to 2.4 drops a year

@@ -127,8 +127,8 @@ def _fragment(traf: bytes, track: int, default: int) -> int:
 def _run(trun: bytes, default: int) -> int:
     flags, count = struct.unpack_from(">II", trun)
     if not flags & _DURATION:
-        return count * default
+        return int(count) * default
     start = 8 + 4 * bool(flags & _DATA_OFFSET) + 4 * bool(flags & _FIRST_FLAGS)
     step = sum(bool(flags & flag) for flag in _PER_SAMPLE)
-    words = struct.unpack_from(f">{count * step}I", trun, start)
+    words: tuple[int, ...] = struct.unpack_from(f">{count * step}I", trun, start)
     return sum(words[::step])

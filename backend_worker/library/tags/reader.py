@@ -7,6 +7,7 @@ import os
 import struct
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
 from mutagen import MutagenError
@@ -174,7 +175,7 @@ def _tags(file: BinaryIO, read: FileType | PlainFile, places: Places, tail: byte
         tags.append(read.tags)
     for start, length in places.id3:
         tag = os.pread(file.fileno(), length, start)
-        tags.append(_try(lambda tag=tag: read_id3(tag)))
+        tags.append(_try(partial(read_id3, tag)))
     if b"APETAGEX" in tail and not isinstance(read.tags, APEv2):
         tags.append(_try(lambda: read_ape(file)))
     return [found for found in tags if found is not None]

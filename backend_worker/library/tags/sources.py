@@ -57,7 +57,7 @@ def read_ape(file: BinaryIO) -> Tags:
 
 
 def merged_fields(
-    tags: Iterable[object], native: Slots | None = None, id3v1: bytes = b""
+    tags: Iterable[Any], native: Slots | None = None, id3v1: bytes = b""
 ) -> dict[str, Any]:
     """Return the fields of a ``TrackRecord`` that the tags of one file tell together.
 
