@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from backend_worker.library.model import TrackRecord
 from backend_worker.library.tags import clean
+from backend_worker.library.tags.genres import genres
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -136,7 +137,7 @@ _RULES: dict[str, Callable[[Any], Any]] = {
         "artists album_artists composers artist_sorts album_artist_sorts",
         lambda value: clean.texts(_words(value)),
     ),
-    "genres": lambda value: clean.genres(_words(value)),
+    "genres": lambda value: genres(_words(value)),
     **_rules("date original_date", lambda value: clean.date(_first(value))),
     **_rules(
         "track_number track_total disc_number disc_total",

@@ -45,13 +45,17 @@ COVERS_TOGETHER = 100
 # Reading that took too long, and this part of it at the processor, would do so again: an ordinary
 # file takes a thousandth, and on a busy board a reader that is caught in it does not get much more.
 AT_WORK = 0.05
+# Processor time after which reading one file is given up, in seconds: a damaged file that its
+# reader goes round in must not keep a core for as long as a disk may take to spin up.
+PROCESSOR_SECONDS = 5.0
 
 
 class _ReadingTookTooLongError(Exception):
     """Raised by the alarm within the reading of one file; ``at_work`` says of what kind it was."""
 
-    def __init__(self, *, at_work: bool) -> None:
-        super().__init__(at_work)
+    def __init__(self, seconds: float, *, at_work: bool) -> None:
+        super().__init__(seconds, at_work)
+        self.seconds = seconds
         self.at_work = at_work
 
 
@@ -228,8 +232,8 @@ def _read_known(
         return FailedFile(*facts, str(error))
     except _ReadingTookTooLongError as error:
         if error.at_work:
-            return FailedFile(*facts, f"reading it took longer than {limit.seconds:g} s")
-        return FailedFile(*passes, f"its disk did not answer within {limit.seconds:g} s")
+            return FailedFile(*facts, f"reading it took longer than {error.seconds:g} s")
+        return FailedFile(*passes, f"its disk did not answer within {error.seconds:g} s")
 
 
 def _changed_since(path: str, before: Facts) -> bool:
@@ -271,7 +275,8 @@ class _TimeLimit:
     """Raises in a block that takes too long; one for the files of a batch, one after the other.
 
     It tells a block that worked from one that waited, which is not the file's fault: for a disk
-    that spins up or was unplugged, for a server, for its turn at the processor.
+    that spins up or was unplugged, for a server, for its turn at the processor. One that works
+    is given up after ``PROCESSOR_SECONDS`` of processor time.
 
     Args:
         seconds: of one block.
@@ -279,24 +284,32 @@ class _TimeLimit:
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
+        self._at_work = min(PROCESSOR_SECONDS, seconds)
         self._worked_before = 0.0
 
     @contextmanager
     def handler(self) -> Iterator[None]:
-        """Take the alarm signal while the block runs (Celery itself uses other signals)."""
-        previous = signal.signal(signal.SIGALRM, self._on_alarm)
+        """Take the alarm signals while the block runs (Celery itself uses other signals)."""
+        handlers = {signal.SIGALRM: self._on_alarm, signal.SIGPROF: self._on_work}
+        previous = {number: signal.signal(number, take) for number, take in handlers.items()}
         try:
             yield
         finally:
-            signal.signal(signal.SIGALRM, previous)
+            for number, take in previous.items():
+                signal.signal(number, take)
 
     def __enter__(self) -> None:
         self._worked_before = time.process_time()
         signal.setitimer(signal.ITIMER_REAL, self.seconds)
+        signal.setitimer(signal.ITIMER_PROF, self._at_work)
 
     def __exit__(self, *_: object) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
     def _on_alarm(self, _signal: int, _frame: Any) -> None:
         worked = time.process_time() - self._worked_before
-        raise _ReadingTookTooLongError(at_work=worked >= self.seconds * AT_WORK)
+        raise _ReadingTookTooLongError(self.seconds, at_work=worked >= self.seconds * AT_WORK)
+
+    def _on_work(self, _signal: int, _frame: Any) -> None:
+        raise _ReadingTookTooLongError(self._at_work, at_work=True)

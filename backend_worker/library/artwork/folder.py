@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 ALBUM_NAMES = ("cover", "folder", "front", "album")
 ARTIST_NAMES = ("artist",)
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
 
 
 def album_images(directories: Sequence[str], *, multi_disc: bool = False) -> Iterator[str]:

@@ -11,11 +11,13 @@ from mutagen.wave import WAVE
 
 from backend_worker.library.tags import clean
 from backend_worker.library.tags.errors import UnreadableFile
+from backend_worker.library.tags.rf64 import RF64
 
 if TYPE_CHECKING:
     from mutagen import FileType
 
     from backend_worker.library.tags.kinds import Kind
+    from backend_worker.library.tags.places import Places
     from backend_worker.library.tags.plain import PlainFile
 
 _LONGEST = 10_000_000.0  # seconds; four months: a longer file has a damaged header
@@ -57,31 +59,41 @@ _LOSSLESS = frozenset({"flac", "alac", "pcm"})  # of the containers that hold ma
 
 
 def audio_fields(
-    file: FileType | PlainFile, kind: Kind, size: int, content: bytes, audio_start: int
+    file: FileType | PlainFile,
+    kind: Kind,
+    places: Places,
+    audio_start: int,
+    measured: float | None = None,
 ) -> dict[str, Any]:
     """Return the fields of a ``TrackRecord`` that the audio stream tells.
 
     Args:
         file: what was read.
         kind: what it was read as.
-        size: the file's size in bytes.
-        content: the beginning of the file behind an ID3v2 tag.
+        places: where in the file its audio lies.
         audio_start: where reading stopped in a FLAC file without a sample count.
+        measured: how long the audio lasts, in seconds, if not as the file's header says; 0 if
+            that is not known.
 
     Raises:
         UnreadableFile: there is no audio in it.
     """
     info = file.info
+    size = places.end - places.start  # of the audio, in bytes
     codec = _codec(info, kind)
     duration = _duration(info)
-    _check_audio(info, kind, duration, size, audio_start)
+    _check_audio(info, kind, duration, size, audio_start - places.start)
     fields: dict[str, Any] = {"codec": codec}
     bitrate = clean.int4(getattr(info, "bitrate", None))
     if kind.codec == "tta":
-        channels, depth = _true_audio_format(content)
+        channels, depth = _true_audio_format(places.content)
     else:
         channels, depth = getattr(info, "channels", 0), getattr(info, "bits_per_sample", 0)
-    if kind.reader is WAVE and codec != "pcm":
+    if measured is not None:
+        if not duration or abs(measured - duration) > duration / 100:
+            bitrate = None
+        duration = measured if 0 < measured < _LONGEST else None
+    if _is_wave(kind) and codec != "pcm":
         duration = bitrate = None  # mutagen reckons as if it were PCM
     elif codec == "pcm" and bitrate and duration:
         # a header that promises more than the file has: cut off, or written to a pipe
@@ -108,12 +120,16 @@ def _duration(info: Any) -> float | None:
     return float(length)
 
 
+def _is_wave(kind: Kind) -> bool:
+    return kind.reader in (WAVE, RF64)
+
+
 def _codec(info: Any, kind: Kind) -> str:
     if kind.codec:
         return kind.codec
     if kind.reader is MP3:
         return f"mp{info.layer}"
-    if kind.reader is WAVE:
+    if _is_wave(kind):
         return _WAVE_CODECS.get(info.audio_format, f"wave-{info.audio_format:04x}")
     name = info.codec.lower()
     if not name:

@@ -6,11 +6,11 @@ Every function takes what a tag may hold and returns a clean value or None; none
 from __future__ import annotations
 
 import functools
+import html
 import re
 import unicodedata
+from html.entities import html5
 from typing import TYPE_CHECKING
-
-from mutagen.id3 import TCON
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,6 +21,15 @@ _SHORT = 20  # characters: numbers that tracks have in common are worked out onc
 VALUES_LIMIT = 100  # values of one field
 INT4_MAX = 2**31 - 1
 
+# What Latin-1 calls controls are letters and signs of Windows-1252, which is what was meant.
+# https://html.spec.whatwg.org/multipage/parsing.html#numeric-character-reference-end-state
+_WINDOWS = {
+    code: letter
+    for code in range(0x80, 0xA0)
+    if (letter := bytes([code]).decode("cp1252", "ignore"))
+}
+# Text from a web page: "Don&#8217;t", "Simon &amp; Garfunkel"; without ";" it may be a name.
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});")
 # Line and paragraph breaks and tabs separate words; the other control characters do not.
 _BREAKS = re.compile("[\t\n\x0b\x0c\r\x1c-\x1f\x85\u2028\u2029]+")
 _LINE_BREAKS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
@@ -32,9 +41,14 @@ _POSITION = re.compile(r"\s*(\d{1,10})(?:\.0+)?(?![\w.,-])(?:\s*(?:/|\bof\b)\s*(
 _DECIMAL = re.compile(r"\s*([+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][+-]?\d+)?)")
 _COMPACT_DATE = re.compile(r"(\d{4})(\d\d)(\d\d)(?!\d)")
 _YEAR_FIRST = re.compile(r"(\d{4})(?!\d)(?:[-/.](\d{1,2})(?!\d)(?:[-/.](\d{1,2})(?!\d))?)?")
-_DAY_FIRST = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})(?!\d)")
+# of which two is the month is known where the other cannot be one, or both are the same
+_YEAR_LAST = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4})(?!\d)")
+# without separators the year may come last; six digits may be a year and a month
+_COMPACT_YEAR_LAST = re.compile(r"\d{4}((?:19|20)\d\d)(?!\d)")
+_COMPACT_MONTH = re.compile(r"((?:19|20)\d\d)\d\d(?!\d)")
 _ANY_YEAR = re.compile(r"(?<!\d)(\d{4})(?!\d)")
 _FIRST_YEAR, _LAST_YEAR = 1000, 2100
+_MONTHS = 12
 
 _UUID = re.compile(r"(?<![0-9a-f])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-f])")
 _NIL_UUID = "00000000-0000-0000-0000-000000000000"
@@ -44,7 +58,11 @@ _ISRC = re.compile(r"[A-Z]{2}[A-Z0-9]{3}\d{7}")
 def text(value: str, limit: int = NAME_LIMIT) -> str | None:
     """Return one line of text: NFC, stripped, without control characters, at most ``limit``."""
     # Normalising is quadratic in a run of combining marks: cut before it as well.
+    if not value.isprintable():
+        value = value.translate(_WINDOWS)
     value = value.strip()[: 4 * limit]
+    if "&" in value:
+        value = _without_entities(value)
     if not value.isprintable():  # what is printable has no control characters and breaks
         value = _REMOVED.sub("", _BREAKS.sub(" ", value))
     if value.isascii():
@@ -54,28 +72,30 @@ def text(value: str, limit: int = NAME_LIMIT) -> str | None:
 
 def lines(value: str, limit: int = COMMENT_LIMIT) -> str | None:
     r"""Return text that may have several lines, separated by ``\n``."""
-    value = _LINE_BREAKS.sub("\n", value.strip()[: 4 * limit])
+    value = _without_entities(value.translate(_WINDOWS).strip()[: 4 * limit])
+    value = _LINE_BREAKS.sub("\n", value)
     value = _REMOVED_FROM_LINES.sub("", value.replace("\t", " "))
     return unicodedata.normalize("NFC", value).strip()[:limit].rstrip() or None
+
+
+def _character(entity: re.Match[str]) -> str:
+    if entity[0].startswith("&#"):
+        return html.unescape(entity[0])
+    return html5.get(entity[0][1:], entity[0])
+
+
+def _without_entities(value: str) -> str:
+    while True:  # some went through two pages; each turn makes it shorter
+        found = _ENTITY.sub(_character, value)
+        if found == value:
+            return value
+        value = found
 
 
 def texts(values: Iterable[str], limit: int = NAME_LIMIT) -> list[str]:
     """Return the values cleaned, without empty and repeated ones, at most ``VALUES_LIMIT``."""
     cleaned = dict.fromkeys(found for raw in values if (found := text(raw, limit)) is not None)
     return list(cleaned)[:VALUES_LIMIT]
-
-
-def genres(values: Iterable[str]) -> list[str]:
-    """Return genres; ID3's numbers (``17``, ``(17)``, ``(4)Eurodisco``) become their names."""
-    cleaned = texts(values)
-    resolved: list[str] = []
-    for value in cleaned:
-        if value.isdecimal() or value in ("CR", "RX") or value.startswith("("):
-            # "Unknown" is mutagen's word for a number without a name
-            resolved += (name for name in TCON(text=[value]).genres if name != "Unknown")
-        else:
-            resolved.append(value)
-    return cleaned if resolved == cleaned else texts(resolved)
 
 
 def position(value: str) -> tuple[int | None, int | None]:
@@ -120,30 +140,44 @@ def decimal(value: str, low: float, high: float) -> float | None:
 def date(value: str) -> str | None:
     """Return ``YYYY``, ``YYYY-MM`` or ``YYYY-MM-DD``: as much as is certain and possible.
 
-    ``2004-00-00`` is 2004, ``2004-02-30`` is 2004-02, ``05/06/2004`` (whose month is which?)
-    is 2004. Years outside of 1000 to 2100 are no dates.
+    ``2004-00-00`` is 2004, ``2004-02-30`` is 2004-02, ``05/06/2004`` and ``05.06.2004`` (which is
+    the month?) are 2004, ``31/05/2004`` and ``05/31/2004`` are 2004-05-31. Of several years the
+    first counts. Years outside of 1000 to 2100 are no dates.
     """
     return _date(value[:100].strip())
 
 
 @functools.lru_cache(maxsize=256)
 def _date(value: str) -> str | None:
-    year: str | None
-    if match := _COMPACT_DATE.match(value) or _YEAR_FIRST.match(value):
+    if match := _COMPACT_DATE.match(value):
+        return _compact_date(value, *match.groups())
+    if match := _YEAR_FIRST.match(value):
         year, month, day = match.groups()
-    elif match := _DAY_FIRST.match(value):
-        day, month, year = match.groups()
-    elif match := _ANY_YEAR.search(value):
-        year, month, day = match[1], None, None
-    else:
-        return None
-    return _partial_date(int(year), int(month or 0), int(day or 0))
+        return _partial_date(int(year), int(month or 0), int(day or 0))
+    if match := _YEAR_LAST.match(value):
+        return _year_last(int(match[4]), int(match[1]), int(match[3]))
+    match = _COMPACT_MONTH.match(value) or _ANY_YEAR.search(value)
+    return _partial_date(int(match[1]), 0, 0) if match else None
+
+
+def _compact_date(value: str, year: str, month: str, day: str) -> str | None:
+    found = _partial_date(int(year), int(month), int(day))
+    if found is None or int(month) > _MONTHS:  # 31122004
+        match = _COMPACT_YEAR_LAST.match(value)
+        return _partial_date(int(match[1]), 0, 0) if match else found
+    return found
+
+
+def _year_last(year: int, one: int, other: int) -> str | None:
+    if one == other or one > _MONTHS >= other:
+        return _partial_date(year, other, one)
+    return _partial_date(year, one, other) if other > _MONTHS else _partial_date(year, 0, 0)
 
 
 def _partial_date(year: int, month: int, day: int) -> str | None:
     if not _FIRST_YEAR <= year <= _LAST_YEAR:
         return None
-    if not 1 <= month <= 12:
+    if not 1 <= month <= _MONTHS:
         return f"{year:04d}"
     if not 1 <= day <= _days_of(year, month):
         return f"{year:04d}-{month:02d}"

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from backend_worker.library.tags import clean
+from backend_worker.library.tags.genres import genres
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -35,8 +36,8 @@ def fields_of(slots: Slots) -> dict[str, Any]:
     for slot, field, is_true in _FLAGS:
         if slot in slots:
             fields[field] = any(map(is_true, slots[slot]))
-    if "year" in slots and "date" not in fields:
-        fields["date"] = _year_and_day(slots)
+    if "date" not in fields:
+        fields["date"] = _year_and_day(slots) or _first(slots.get("date.4", ()), clean.date)
     _add_numbers(fields, slots, "track")
     _add_numbers(fields, slots, "disc")
     _add_artists(fields, slots)
@@ -90,14 +91,14 @@ def _split_joined(values: list[str], count: int) -> list[str]:
 
 
 def _add_numbers(fields: dict[str, Any], slots: Slots, field: str) -> None:
-    number = total = None
-    for slot in (f"{field}_number", f"{field}_number.2"):
-        for value in slots.get(slot, ()):
-            number, total = clean.position(value)
-            if number is not None or total is not None:
-                break
-        if number is not None or total is not None:
-            break
+    positions = [
+        clean.position(value)
+        for slot in (f"{field}_number", f"{field}_number.2")
+        for value in slots.get(slot, ())
+    ]
+    number = next((number for number, _ in positions if number is not None), None)
+    # two tags may say it, one of them with the total; that of another number is none of this
+    total = next((total for other, total in positions if total and other in (number, None)), None)
     fields[f"{field}_number"] = number
     fields[f"{field}_total"] = total or _first(slots.get(f"{field}_total", ()), _number)
 
@@ -108,7 +109,7 @@ def _number(value: str) -> int | None:
 
 def _year_and_day(slots: Slots) -> str | None:
     """Return the date of ID3v2.3, which keeps the year and ``DDMM`` apart."""
-    year = _first(slots["year"], clean.date)
+    year = _first(slots.get("year", ()), clean.date)
     if year is not None and len(year) == 4:
         for value in slots.get("day_and_month", ()):
             if match := re.fullmatch(r"(\d\d)(\d\d)", value.strip()):
@@ -152,6 +153,7 @@ _SINGLE_VALUES: tuple[tuple[str, str, Callable[[str], Any]], ...] = (
     ("album", "album", clean.text),
     ("date", "date", clean.date),
     ("date.2", "date", clean.date),
+    ("date.3", "date", clean.date),
     ("original_date", "original_date", clean.date),
     ("original_date.2", "original_date", clean.date),
     ("bpm", "bpm", _bpm),
@@ -183,7 +185,7 @@ _SINGLE_VALUES: tuple[tuple[str, str, Callable[[str], Any]], ...] = (
     ("replaygain_album_peak.2", "replaygain_album_peak", _peak),
 )
 _LISTS: tuple[tuple[str, Callable[[Iterable[str]], list[str]]], ...] = (
-    ("genres", clean.genres),
+    ("genres", genres),
     ("composers", clean.texts),
     ("mb_artist_ids", clean.uuids),
     ("mb_album_artist_ids", clean.uuids),

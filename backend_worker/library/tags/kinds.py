@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from mutagen.aac import AAC
 from mutagen.ac3 import AC3
@@ -16,7 +17,6 @@ from mutagen.flac import FLAC
 from mutagen.monkeysaudio import MonkeysAudio
 from mutagen.mp3 import MP3
 from mutagen.mp4 import MP4, MP4Chapters
-from mutagen.musepack import Musepack
 from mutagen.oggflac import OggFLAC
 from mutagen.oggopus import OggOpus
 from mutagen.oggspeex import OggSpeex
@@ -27,17 +27,24 @@ from mutagen.trueaudio import TrueAudio
 from mutagen.wave import WAVE
 from mutagen.wavpack import WavPack
 
+from backend_worker.library.tags.frames import adts_length, mpeg_length
+from backend_worker.library.tags.id3 import ID3_OPTIONS
+from backend_worker.library.tags.iff_texts import aiff_slots, wave_slots
+from backend_worker.library.tags.mp4_length import mp4_length
+from backend_worker.library.tags.musepack import Musepack
 from backend_worker.library.tags.plain import plain_flac
 from backend_worker.library.tags.plain_iff import plain_aiff, plain_wave
 from backend_worker.library.tags.plain_mp4 import plain_mp4
 from backend_worker.library.tags.plain_mpeg import plain_mpeg
 from backend_worker.library.tags.plain_ogg import plain_opus, plain_vorbis
+from backend_worker.library.tags.rf64 import RF64
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from mutagen import FileType
 
+    from backend_worker.library.tags.places import Places
     from backend_worker.library.tags.plain import Beginning, PlainFile
 
 # What the walk takes for music. A video's .mp4 is not in it; read_track reads one all the same.
@@ -52,7 +59,7 @@ AUDIO_EXTENSIONS = frozenset(
 class Kind:
     """One kind of audio file."""
 
-    reader: type[FileType]
+    reader: type[FileType | RF64]
     codec: str  # empty: the file's header tells
     lossless: bool = False
     # its header counts the samples, so that none means that there is no audio
@@ -60,6 +67,10 @@ class Kind:
     options: Mapping[str, Any] = field(default_factory=dict)
     # a shorter way to the same, which raises where a file is not as usual
     short_way: Callable[[Beginning], PlainFile] | None = None
+    # tells how long the audio lasts where what was read of it does not say so, else None
+    length: Callable[[Any, int, Places], float | None] | None = None
+    # reads the texts that the format has beside its tags
+    native_texts: Callable[[BinaryIO], dict[str, list[str]]] | None = None
 
 
 class _NoChapters(MP4Chapters):
@@ -73,12 +84,8 @@ class _MP4(MP4):
     MP4Chapters = _NoChapters
 
 
-# We read the frames of ID3v2.2 and 2.3 ourselves: mutagen's translation to 2.4 drops a year
-# that is not exactly four digits, and costs time.
-_ID3 = MappingProxyType({"translate": False})
-
-MPEG = Kind(MP3, "", options=_ID3, short_way=plain_mpeg)
-ADTS = Kind(AAC, "aac", counted=True)
+MPEG = Kind(MP3, "", options=ID3_OPTIONS, short_way=plain_mpeg, length=mpeg_length)
+ADTS = Kind(AAC, "aac", counted=True, length=adts_length)
 MUSEPACK = Kind(Musepack, "musepack", counted=True)
 
 _BY_MAGIC: tuple[tuple[bytes, Kind], ...] = (
@@ -89,16 +96,25 @@ _BY_MAGIC: tuple[tuple[bytes, Kind], ...] = (
     (b"MPCK", MUSEPACK),
     (b"MAC ", Kind(MonkeysAudio, "ape", lossless=True, counted=True)),
     (b"OFR ", Kind(OptimFROG, "optimfrog", lossless=True, counted=True)),
-    (b"TTA", Kind(TrueAudio, "tta", lossless=True, counted=True, options=_ID3)),
+    (b"TTA", Kind(TrueAudio, "tta", lossless=True, counted=True, options=ID3_OPTIONS)),
     (b"tBaK", Kind(TAK, "tak", lossless=True, counted=True)),
-    (b"DSD ", Kind(DSF, "dsd", lossless=True, counted=True, options=_ID3)),
-    (b"FRM8", Kind(DSDIFF, "dsd", lossless=True, options=_ID3)),
+    (b"DSD ", Kind(DSF, "dsd", lossless=True, counted=True, options=ID3_OPTIONS)),
+    (b"FRM8", Kind(DSDIFF, "dsd", lossless=True, options=ID3_OPTIONS)),
     (b"ADIF", ADTS),
     (b"\x0b\x77", Kind(AC3, "")),
 )
-_WAVE = Kind(WAVE, "", lossless=True, counted=True, options=_ID3, short_way=plain_wave)
-_AIFF = Kind(AIFF, "pcm", lossless=True, counted=True, options=_ID3, short_way=plain_aiff)
-_MP4_AUDIO = Kind(_MP4, "", short_way=plain_mp4)
+_CHUNKED = partial(Kind, lossless=True, counted=True, options=ID3_OPTIONS)
+_WAVE = _CHUNKED(WAVE, "", short_way=plain_wave, native_texts=wave_slots)
+_RF64 = _CHUNKED(RF64, "", native_texts=wave_slots)
+_AIFF = _CHUNKED(AIFF, "pcm", short_way=plain_aiff, native_texts=aiff_slots)
+_IN_CHUNKS = {  # by the first four bytes and the four behind the length
+    (b"RIFF", b"WAVE"): _WAVE,
+    (b"RF64", b"WAVE"): _RF64,
+    (b"BW64", b"WAVE"): _RF64,
+    (b"FORM", b"AIFF"): _AIFF,
+    (b"FORM", b"AIFC"): _AIFF,
+}
+_MP4_AUDIO = Kind(_MP4, "", short_way=plain_mp4, length=mp4_length)
 _MP4_ATOMS = frozenset({b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"})
 _OGG_STREAMS: tuple[tuple[bytes, Kind], ...] = (
     (b"\x01vorbis", Kind(OggVorbis, "vorbis", counted=True, short_way=plain_vorbis)),
@@ -134,7 +150,6 @@ _NOT_AUDIO: tuple[tuple[bytes, str], ...] = (
 _NO_READER: tuple[tuple[bytes, str], ...] = (
     (b"\x1a\x45\xdf\xa3", "Matroska or WebM"),
     (b"MThd", "MIDI"),
-    (b"RF64", "RF64 (a WAV larger than 4 GiB)"),
     (b"caff", "Core Audio Format"),
     (b".snd", "AU"),
     (b"FLV", "Flash video"),
@@ -152,11 +167,8 @@ def kind_of(head: bytes) -> Kind | None:
     if head.startswith(b"OggS"):
         # several streams begin one after the other, at most a video's before the audio's
         return next((kind for magic, kind in _OGG_STREAMS if magic in head[:1024]), None)
-    if head.startswith(b"RIFF") and head[8:12] == b"WAVE":
-        return _WAVE
-    if head.startswith(b"FORM") and head[8:12] in (b"AIFF", b"AIFC"):
-        return _AIFF
-    return _mpeg_kind(head)
+    in_chunks = _IN_CHUNKS.get((head[:4], head[8:12]))
+    return _mpeg_kind(head) if in_chunks is None else in_chunks
 
 
 def _mpeg_kind(head: bytes) -> Kind | None:

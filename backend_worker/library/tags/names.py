@@ -33,9 +33,19 @@ _FREE_NAMES = MappingProxyType(
         "DISCC": "disc_total",
         "DATE": "date",
         "YEAR": "date.2",
+        # of other programs: Mp3tag, MediaMonkey, foobar2000, JRiver, dBpoweramp
+        "RELEASEDATE": "date.3",
+        "RELEASETIME": "date.3",
+        "RELEASEYEAR": "date.3",
+        "RECORDINGDATE": "date.4",
+        "RECORDDATE": "date.4",
+        "WMRELEASETIME": "date.3",
+        "WMRECORDINGTIME": "date.4",
         "ORIGINALDATE": "original_date",
         "ORIGINALRELEASEDATE": "original_date",
         "ORIGINALYEAR": "original_date.2",
+        "ORIGYEAR": "original_date.2",
+        "ORIGINALRELEASEYEAR": "original_date.2",
         "GENRE": "genres",
         "COMPILATION": "compilation",
         "ITUNESCOMPILATION": "compilation",
@@ -116,6 +126,7 @@ ID3_FRAMES = MappingProxyType(
         "TDRL": "date.2",
         "TYER": "year",
         "TDAT": "day_and_month",
+        "TRDA": "date.4",
         "TDOR": "original_date",
         "TORY": "original_date.2",
         "TCON": "genres",
@@ -166,6 +177,9 @@ RIFF_INFO = MappingProxyType(
         b"ITRK": "track_number",
     }
 )
+
+# Apple's AIFF 1.3, section 13; its "(c) " is a notice about rights, not a label.
+AIFF_TEXTS = MappingProxyType({b"NAME": "title", b"AUTH": "artists", b"ANNO": "comment"})
 
 MUSICBRAINZ_OWNER = b"http://musicbrainz.org"  # of ID3's UFID frame
 

@@ -35,7 +35,7 @@ class _Candidate(NamedTuple):
     read: Callable[[], bytes]  # empty: no picture after all
 
 
-def front_cover(file: FileType | PlainFile, other_tags: Iterable[object] = ()) -> bytes | None:
+def front_cover(file: FileType | PlainFile, tags: Iterable[object]) -> bytes | None:
     """Return the bytes of the front cover, else of the first picture, else None.
 
     Empty pictures, links and pictures that cannot be decoded are passed over. Only the
@@ -43,17 +43,17 @@ def front_cover(file: FileType | PlainFile, other_tags: Iterable[object] = ()) -
 
     Args:
         file: what was read.
-        other_tags: tags beside the file's own: an APEv2 tag behind an MP3.
+        tags: its tags, in the order of trust.
     """
-    candidates = list(_candidates(file, other_tags))
+    candidates = list(_candidates(file, tags))
     candidates.sort(key=lambda candidate: not candidate.is_front)
     return next((data for candidate in candidates if (data := candidate.read())), None)
 
 
-def _candidates(file: FileType | PlainFile, other_tags: Iterable[object]) -> Iterator[_Candidate]:
+def _candidates(file: FileType | PlainFile, all_tags: Iterable[object]) -> Iterator[_Candidate]:
     for picture in getattr(file, "pictures", ()):  # FLAC
         yield _typed(picture.type, picture.mime, picture.data)
-    for tags in (file.tags, *other_tags):
+    for tags in all_tags:
         if isinstance(tags, PlainID3):
             for kind, mime, data in tags.pictures:
                 yield _typed(kind, mime, data)

@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 import struct
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
 from mutagen._vorbis import VComment
+
+from backend_worker.library.tags.behind import Behind
 
 if TYPE_CHECKING:
     from mutagen import Tags
@@ -32,8 +34,16 @@ class Beginning:
     size: int  # in bytes
     head: bytes  # the first 16 KiB
     tail: bytes  # the last 16 KiB
-    id3_size: int  # of the ID3v2 tag at its beginning, 0 if there is none
-    content: bytes  # what follows that tag: 1 KiB
+    start: int  # where the audio begins, behind ID3v2 tags
+    content: bytes  # what follows there: 1 KiB
+
+    @property
+    def audio(self) -> BinaryIO:
+        """The file as readers see it that know of nothing before the audio, at its start."""
+        if self.start:
+            return cast("BinaryIO", Behind(self.file, self.start))
+        self.file.seek(0)
+        return self.file
 
     def read(self, start: int, length: int) -> bytes:
         """Return so many bytes from ``start`` on.
@@ -83,12 +93,12 @@ _LONGEST = 1_000_000.0  # seconds; the header of a longer file is probably damag
 
 
 def plain_flac(beginning: Beginning) -> PlainFile:
-    """Read a FLAC file without an ID3v2 tag, with one comment block and without a cue sheet.
+    """Read a FLAC file without a tag before it, with one comment block and without a cue sheet.
 
     Raises:
         NotPlainError: it is to be left to mutagen.
     """
-    if beginning.id3_size:
+    if beginning.start:
         raise NotPlainError
     blocks: dict[int, bytes] = {}
     pictures = []

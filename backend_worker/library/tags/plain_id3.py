@@ -8,34 +8,27 @@ it meets something that mutagen repairs, merges, leaves out or refuses.
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mutagen.id3 import Frames, ID3TimeStamp, ParseID3v1
-
+from backend_worker.library.tags.id3 import LONGEST_TEXT, USED_FRAMES
 from backend_worker.library.tags.names import (
     ID3_FRAMES,
     MUSICBRAINZ_OWNER,
     comment_slot,
     slot_of,
 )
+from backend_worker.library.tags.texts import Latin1
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mutagen.id3 import Frame
-
 HEADER = 10  # bytes, of a tag and of a frame
-_ID3V1 = 128 + len("APE")  # bytes in which mutagen looks for an ID3v1 tag, or an APEv2 tag's end
 
 _ENCODINGS = ("latin-1", "utf-16-le", "utf-16-be", "utf-8")
-_UTF16 = 1
+_LATIN1, _UTF16 = 0, 1
 _BOM = b"\xff\xfe"
-_TIMESTAMPS = frozenset({"TDRC", "TDRL", "TDOR"})
-# Frames that we do not use and that mutagen reads or drops, whatever is in them, beside all
-# text and link frames and those that it does not know. Others may make it fail.
-_HARMLESS = frozenset({"GEOB", "MCDI", "PCNT", "POPM", "PRIV"})
+_USED = frozenset(name.encode("ascii") for name in USED_FRAMES)
 
 
 class _NotPlainError(Exception):
@@ -50,23 +43,21 @@ class PlainID3:
     # (slot, texts) by mutagen's key, which is the same for frames that stand for one thing
     texts: dict[str, tuple[str | None, list[str]]] = field(default_factory=dict)
     pictures: list[tuple[int, str, bytes]] = field(default_factory=list)  # type, MIME type, data
-    id3v1: list[Frame] = field(default_factory=list)  # what only an ID3v1 tag behind it has
 
 
-def plain_id3(tag: bytes, tail: bytes) -> PlainID3 | None:
+def plain_id3(tag: bytes) -> PlainID3 | None:
     """Return what the tag holds; None if it is not one of the ordinary kind.
 
     Args:
         tag: the whole tag, from its ``ID3`` on; what follows it is left alone.
-        tail: the end of the file, at least 131 bytes if it has as many.
     """
     try:
-        return _parse(tag, tail[-_ID3V1:])
+        return _parse(tag)
     except (_NotPlainError, UnicodeError, IndexError, ValueError):
         return None
 
 
-def _parse(tag: bytes, tail: bytes) -> PlainID3:
+def _parse(tag: bytes) -> PlainID3:
     version = tag[3]
     end = HEADER + _synchsafe(tag[6:HEADER])
     # flags are unsynchronisation, an extended header and a footer
@@ -74,7 +65,7 @@ def _parse(tag: bytes, tail: bytes) -> PlainID3:
         raise _NotPlainError
     found = PlainID3(end)
     large = False
-    frames = 0  # that mutagen knows
+    frames = 0  # that we use
     start = HEADER
     while start + HEADER <= end and (name := tag[start : start + 4]) != b"\0\0\0\0":
         length = int.from_bytes(tag[start + 4 : start + 8], "big")
@@ -89,8 +80,6 @@ def _parse(tag: bytes, tail: bytes) -> PlainID3:
             frames += _read_frame(name.decode("ascii"), version, tag[body:start], found)
     if large:
         _check_sizes(tag, start, end, frames)
-    if b"TAG" in tail:
-        found.id3v1 = _id3v1(tail, version, found)
     return found
 
 
@@ -105,31 +94,31 @@ def _synchsafe(size: bytes) -> int:
 def _check_sizes(tag: bytes, padding: int, end: int, frames: int) -> None:
     """Refuse an ID3v2.4 tag whose sizes may have eight bits a byte, as iTunes wrote them.
 
-    mutagen takes the way that leads to more frames that it knows.
+    mutagen takes the way that leads to more frames that it is told to know.
     """
     if tag[padding:end].strip(b"\0"):
         raise _NotPlainError
     others, start = 0, HEADER
     while start + HEADER < end and tag[start : start + HEADER].strip(b"\0"):
-        others += 1
+        others += tag[start : start + 4] in _USED
         start += HEADER + int.from_bytes(tag[start + 4 : start + 8], "big")
     if others > frames:
         raise _NotPlainError
 
 
 def _read_frame(name: str, version: int, data: bytes, found: PlainID3) -> bool:
-    """Add what a frame holds; return whether mutagen knows the frame."""
+    """Add what a frame holds; return whether the frame is one that we use."""
+    if len(data) > LONGEST_TEXT and name != "APIC":
+        raise _NotPlainError
     if (slot := ID3_FRAMES.get(name)) is not None:
         values = _values(_decoded(data[0], data[1:]), data[0], version)
-        if name in _TIMESTAMPS:
-            values = [_timestamp(value) for value in values]
         _add(found, name, slot, values)
     elif (read := _READERS.get(name)) is not None:
         read(version, data, found)
-    elif name not in Frames:
-        return False
-    elif name[0] not in "TW" and name not in _HARMLESS:
+    elif name in USED_FRAMES:
         raise _NotPlainError
+    else:
+        return False
     return True
 
 
@@ -151,6 +140,13 @@ def _decoded(encoding: int, data: bytes) -> str:
 
 
 def _values(text: str, encoding: int, version: int) -> list[str]:
+    values = _separated(text, encoding, version)
+    if encoding == _LATIN1 and not text.isascii():
+        return [value if value.isascii() else Latin1(value) for value in values]
+    return values
+
+
+def _separated(text: str, encoding: int, version: int) -> list[str]:
     if version == 3:
         text = text.rstrip("\0")  # padding
     elif text.endswith("\0"):
@@ -166,16 +162,6 @@ def _without_bom(text: str) -> str:
     if text.startswith("\ufffe"):
         raise _NotPlainError
     return text.removeprefix("\ufeff")
-
-
-def _timestamp(value: str) -> str:
-    """Return a time as mutagen writes it: tracks of an album have the same."""
-    return _short_timestamp(value) if len(value) <= 20 else str(ID3TimeStamp(value))
-
-
-@functools.lru_cache(maxsize=128)
-def _short_timestamp(value: str) -> str:
-    return str(ID3TimeStamp(value))
 
 
 def _described(encoding: int, data: bytes) -> tuple[str, str]:
@@ -242,18 +228,6 @@ def _end_of_text(encoding: int, data: bytes, start: int) -> int:
             end = data.index(b"\0\0", end + 1)
         return end + 2
     return data.index(b"\0", start) + 1
-
-
-def _id3v1(tail: bytes, version: int, found: PlainID3) -> list[Frame]:
-    """Return the frames of an ID3v1 tag that say what the ID3v2 tag does not."""
-    if b"APETAGEX" in tail:
-        raise _NotPlainError
-    frames = ParseID3v1(tail[tail.index(b"TAG") :], version) or {}
-    return [
-        frame
-        for frame in frames.values()
-        if not any(f"{key}:".startswith(f"{frame.HashKey}:") for key in found.texts)
-    ]
 
 
 _READERS: dict[str, Callable[[int, bytes, PlainID3], None]] = {

@@ -71,20 +71,29 @@ def plain_wave(beginning: Beginning) -> PlainFile:
     chunks = _chunks(beginning, "<4sI", names)
     if b"fmt" not in chunks or b"data" not in chunks:
         raise NotPlainError
-    audio_format, channels, sample_rate, _, frame_bytes, depth = _FORMAT.unpack_from(
-        beginning.read(*chunks[b"fmt"])
-    )
-    if not frame_bytes or not sample_rate:
-        raise NotPlainError
-    info = PlainWaveInfo(
-        chunks[b"data"].length / frame_bytes / sample_rate,
+    try:
+        info = wave_info(beginning.read(*chunks[b"fmt"]), chunks[b"data"].length)
+    except ZeroDivisionError as error:
+        raise NotPlainError from error
+    return PlainFile(_id3(beginning, chunks), info)
+
+
+def wave_info(header: bytes, length: int) -> PlainWaveInfo:
+    """Return what the format chunk of a WAV file says of so many bytes of samples.
+
+    Raises:
+        struct.error: it is too short.
+        ZeroDivisionError: it says that there are none.
+    """
+    audio_format, channels, sample_rate, _, frame_bytes, depth = _FORMAT.unpack_from(header)
+    return PlainWaveInfo(
+        length / frame_bytes / sample_rate,
         channels * depth * sample_rate,
         sample_rate,
         channels,
         depth,
         audio_format,
     )
-    return PlainFile(_id3(beginning, chunks), info)
 
 
 def _chunks(beginning: Beginning, header: str, wanted: dict[bytes, bytes]) -> dict[bytes, _Chunk]:
@@ -96,7 +105,7 @@ def _chunks(beginning: Beginning, header: str, wanted: dict[bytes, bytes]) -> di
         wanted: the names by which they are returned, by those in the file without the spaces
             behind them.
     """
-    if beginning.id3_size:
+    if beginning.start:
         raise NotPlainError
     _, form_length = struct.unpack(header, beginning.read(0, _HEADER))
     found: dict[bytes, _Chunk] = {}
@@ -120,7 +129,7 @@ def _id3(beginning: Beginning, chunks: dict[bytes, _Chunk]) -> PlainID3 | None:
     if _TAG not in chunks:
         return None
     tag = beginning.read(*chunks[_TAG])
-    tags = plain_id3(tag, beginning.tail) if tag.startswith(b"ID3") else None
+    tags = plain_id3(tag) if tag.startswith(b"ID3") else None
     if tags is None:
         raise NotPlainError
     return tags

@@ -29,6 +29,8 @@ def plain_mp4(beginning: Beginning) -> PlainFile:
     Raises:
         NotPlainError: it is to be left to mutagen.
     """
+    if beginning.start:
+        raise NotPlainError
     atoms = _Atoms(beginning)
     tags = plain_mp4_tags(atoms[_PATH_OF_TAGS].read(None)[1]) if _PATH_OF_TAGS in atoms else None
     return PlainFile(tags, MP4Info(atoms, None))

@@ -15,7 +15,6 @@ from typing import NamedTuple
 from mutagen.mp3 import MPEGInfo
 
 from backend_worker.library.tags.plain import Beginning, NotPlainError, PlainFile
-from backend_worker.library.tags.plain_id3 import plain_id3
 
 _LAYER_3 = 1  # as the frame's header counts layers
 _MONO = 3
@@ -39,7 +38,7 @@ _FULL_SCALE = 2**23
 class PlainMPEGInfo(NamedTuple):
     """What the header says of the audio, as mutagen's ``MPEGInfo`` has it."""
 
-    frame_offset: int  # in bytes from the beginning of the file
+    frame_offset: int  # in bytes from where the audio begins
     length: float  # seconds
     bitrate: int
     sample_rate: int
@@ -51,18 +50,14 @@ class PlainMPEGInfo(NamedTuple):
 
 
 def plain_mpeg(beginning: Beginning) -> PlainFile:
-    """Read an MPEG audio file that begins with an ID3v2 tag.
+    """Read an MPEG audio file; its tags are none of its own.
 
     Raises:
         NotPlainError: it is to be left to mutagen.
     """
-    size = beginning.id3_size
-    tags = plain_id3(beginning.read(0, size), beginning.tail) if size else None
-    if tags is None:
-        raise NotPlainError
-    return PlainFile(
-        tags, plain_mpeg_info(beginning.content, size) or MPEGInfo(beginning.file, size)
-    )
+    if not beginning.content.startswith(b"\xff"):
+        raise NotPlainError  # junk before the first frame
+    return PlainFile(None, plain_mpeg_info(beginning.content, 0) or MPEGInfo(beginning.audio, 0))
 
 
 def plain_mpeg_info(content: bytes, offset: int) -> PlainMPEGInfo | None:

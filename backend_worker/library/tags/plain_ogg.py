@@ -108,7 +108,7 @@ def _page_at(beginning: Beginning, start: int) -> _Page:
 
 def _first_packet(beginning: Beginning) -> tuple[_Page, bytes]:
     """Return the stream's first page, and the one packet in it."""
-    if beginning.id3_size:
+    if beginning.start:
         raise NotPlainError
     page = _page_at(beginning, 0)
     if not page.flags & _FIRST or page.segments[-1] == _FULL or len(page.segments) != 1:

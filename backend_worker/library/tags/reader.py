@@ -7,33 +7,31 @@ import os
 import struct
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
 from mutagen import MutagenError
 from mutagen.apev2 import APEv2
-from mutagen.id3 import ID3, ID3Tags
-from mutagen.wave import WAVE
 
 from backend_worker.library.model import TrackRecord
 from backend_worker.library.tags import clean
 from backend_worker.library.tags.audio import audio_fields, header_replaygain
 from backend_worker.library.tags.errors import FileOutOfReachError, UnreadableFile
-from backend_worker.library.tags.fields import fields_of
 from backend_worker.library.tags.fingerprint import fingerprint_of, read_chunks
 from backend_worker.library.tags.kinds import Kind, kind_of, kind_to_try, why_not_audio
 from backend_worker.library.tags.pictures import front_cover
+from backend_worker.library.tags.places import Places, find_places
 from backend_worker.library.tags.plain import Beginning, NotPlainError, PlainFile
-from backend_worker.library.tags.riff_info import read_riff_info
-from backend_worker.library.tags.slots import Slots, merge, slots_of, slots_of_riff_info
+from backend_worker.library.tags.sources import merged_fields, read_ape, read_id3
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from mutagen import FileType, Tags
+    from mutagen import FileType
 
-_CONTENT = 1024  # bytes behind an ID3v2 tag that are enough to know the kind
+    from backend_worker.library.tags.slots import Slots
+
 _REASON_LIMIT = 200  # characters
-_ID3_HEADER = 10  # bytes
 _NO_MEMORY = "cannot be read: there was not enough memory"
 
 # What a header that promises too much ends in; mutagen lets many of them through.
@@ -56,10 +54,11 @@ class _Opened:
 
     kind: Kind
     file: FileType | PlainFile
-    content: bytes  # its beginning behind an ID3v2 tag
+    places: Places
     audio_start: int  # where the reader stopped; see audio_fields
-    other_tags: list[Tags]  # those that the reader of this kind leaves aside
-    riff_info: dict[bytes, str]
+    tags: list[object]  # in the order of trust, see .sources
+    native: Slots | None
+    length: float | None  # as audio_fields takes it
 
 
 def read_track(
@@ -87,9 +86,9 @@ def read_track(
         chunks = read_chunks(file.fileno(), size)
         opened = _load(file, path, size, chunks)
     fingerprint = fingerprint_of(size, chunks)
-    fields = fields_of(_slots(opened))
-    audio = audio_fields(opened.file, opened.kind, size, opened.content, opened.audio_start)
-    cover = front_cover(opened.file, opened.other_tags)
+    fields = merged_fields(opened.tags, opened.native, opened.places.id3v1)
+    audio = audio_fields(opened.file, opened.kind, opened.places, opened.audio_start, opened.length)
+    cover = front_cover(opened.file, opened.tags)
     return TrackRecord(
         path,
         size,
@@ -117,35 +116,23 @@ def _system_errors() -> Iterator[None]:
 
 def _load(file: BinaryIO, path: str, size: int, chunks: tuple[bytes, ...]) -> _Opened:
     head = chunks[0]
-    id3_size = _id3_size(head)
-    if id3_size >= size:
+    places = find_places(file.fileno(), size, head, chunks[-1])
+    if places.id3 and places.start >= size:
         raise UnreadableFile("truncated: it ends within its ID3 tag")
-    content = head[id3_size : id3_size + _CONTENT]
-    if id3_size and len(content) < _CONTENT:
-        content = os.pread(file.fileno(), _CONTENT, id3_size)
+    content = places.content
     kind = kind_of(content)
     if kind is None:
         reason = why_not_audio(content)
-        kind = kind_to_try(os.path.splitext(path)[1].lower(), has_id3=id3_size > 0)
+        kind = kind_to_try(os.path.splitext(path)[1].lower(), has_id3=bool(places.id3))
         if reason is not None or kind is None:
             raise UnreadableFile(reason or _unknown(head))
-    read = _open(kind, Beginning(file, size, head, chunks[-1], id3_size, content), path)
+    beginning = Beginning(file, size, head, chunks[-1], places.start, content)
+    read = _open(kind, beginning, path)
     audio_start = file.tell()
-    other_tags = _other_tags(file, read, id3_size > 0, chunks[-1])
-    wants_info = kind.reader is WAVE and read.tags is None
-    riff_info = read_riff_info(file) if wants_info else {}
-    return _Opened(kind, read, content, audio_start, other_tags, riff_info)
-
-
-def _id3_size(head: bytes) -> int:
-    """Return the size in bytes of the ID3v2 tag that the file begins with, else 0."""
-    if not head.startswith(b"ID3") or len(head) < _ID3_HEADER:
-        return 0
-    size = 0
-    for byte in head[6:_ID3_HEADER]:  # four times seven bits
-        size = size << 7 | byte & 0x7F
-    footer = _ID3_HEADER if head[3] >= 4 and head[5] & 0x10 else 0
-    return _ID3_HEADER + size + footer
+    tags = _tags(file, read, places, chunks[-1])
+    native = kind.native_texts(beginning.audio) if kind.native_texts is not None else None
+    length = kind.length(read.info, file.fileno(), places) if kind.length is not None else None
+    return _Opened(kind, read, places, audio_start, tags, native, length)
 
 
 def _open(kind: Kind, beginning: Beginning, path: str) -> FileType | PlainFile:
@@ -155,13 +142,11 @@ def _open(kind: Kind, beginning: Beginning, path: str) -> FileType | PlainFile:
         UnreadableFile: it cannot.
         FileOutOfReachError: the system cannot.
     """
-    file = beginning.file
     plain = short_way(kind, beginning)
     if plain is not None:
         return plain
-    file.seek(0)
     try:
-        read = kind.reader(file, **kind.options)
+        read = kind.reader(beginning.audio, **kind.options)
         getattr(read.info, "length", None)  # of DSF a property, which may divide by zero
     except Exception as error:
         _raise_foreign(error)
@@ -183,36 +168,26 @@ def short_way(kind: Kind, beginning: Beginning) -> PlainFile | None:
         return None
 
 
-def _other_tags(
-    file: BinaryIO, read: FileType | PlainFile, id3_first: bool, tail: bytes
-) -> list[Tags]:
-    """Return tags that mutagen's reader of this kind leaves aside: damaged ones are none."""
-    tags: list[Tags | None] = []
-    if id3_first and not read.tags and not isinstance(read.tags, ID3Tags):
-        tags.append(_try(lambda: ID3(file, translate=False), file))
+def _tags(file: BinaryIO, read: FileType | PlainFile, places: Places, tail: bytes) -> list[object]:
+    """Return the tags in the order of trust: damaged ones are none."""
+    tags: list[object] = []
+    if read.tags is not None:
+        tags.append(read.tags)
+    for start, length in places.id3:
+        tag = os.pread(file.fileno(), length, start)
+        tags.append(_try(partial(read_id3, tag)))
     if b"APETAGEX" in tail and not isinstance(read.tags, APEv2):
-        tags.append(_try(lambda: APEv2(file), file))
+        tags.append(_try(lambda: read_ape(file)))
     return [found for found in tags if found is not None]
 
 
-def _try(read: Callable[[], Tags], file: BinaryIO) -> Tags | None:
-    file.seek(0)
+def _try(read: Callable[[], object]) -> object | None:
     try:
         return read()
     except Exception as error:
         _raise_foreign(error)
         _raise_out_of_reach(error)
         return None
-
-
-def _slots(opened: _Opened) -> Slots:
-    slots = slots_of(opened.file.tags)
-    # ID3v1 cuts its texts after 30 characters: an APEv2 tag beside it is the better one
-    only_id3v1 = isinstance(opened.file.tags, ID3) and opened.file.tags.version < (2,)
-    for tags in opened.other_tags:
-        other = slots_of(tags)
-        slots = merge(other, slots) if only_id3v1 else merge(slots, other)
-    return slots | slots_of_riff_info(opened.riff_info)
 
 
 def _unknown(head: bytes) -> str:

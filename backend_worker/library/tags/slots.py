@@ -11,26 +11,24 @@ from mutagen._vorbis import VComment
 from mutagen.apev2 import TEXT, APEv2
 from mutagen.asf import ASFTags
 from mutagen.asf._attrs import ASFByteArrayAttribute
-from mutagen.id3 import ID3Tags
+from mutagen.id3 import Encoding, ID3Tags
 from mutagen.mp4 import MP4Tags
 
-from backend_worker.library.tags import clean
 from backend_worker.library.tags.names import (
     ID3_FRAMES,
     MP4_ATOMS,
     MUSICBRAINZ_OWNER,
-    RIFF_INFO,
     comment_slot,
     slot_of,
 )
 from backend_worker.library.tags.plain_id3 import PlainID3
 from backend_worker.library.tags.plain_mp4_tags import PlainMP4Tags
+from backend_worker.library.tags.texts import Latin1, decoded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from mutagen import Tags
-
 Slots = dict[str, list[str]]
 
 _MUSICBRAINZ = MUSICBRAINZ_OWNER.decode("ascii")
@@ -41,12 +39,7 @@ def slots_of(tags: Tags | PlainID3 | PlainMP4Tags | None) -> Slots:
     slots: Slots = {}
     for slot, values in _entries(tags):
         slots.setdefault(slot, []).extend(values)
-    return slots
-
-
-def slots_of_riff_info(info: dict[bytes, str]) -> Slots:
-    """Return the texts of a WAV file's INFO list by slot."""
-    return {RIFF_INFO[name]: [value] for name, value in info.items() if name in RIFF_INFO}
+    return decoded(slots) if isinstance(tags, (PlainID3, ID3Tags)) else slots
 
 
 def _entries(tags: Tags | PlainID3 | PlainMP4Tags | None) -> Iterator[tuple[str, Iterable[str]]]:
@@ -90,24 +83,19 @@ def _plain_id3(tags: PlainID3) -> Iterator[tuple[str, Iterable[str]]]:
     for slot, values in tags.texts.values():
         if slot is not None:
             yield slot, values
-    yield from _id3_frames(tags.id3v1)
 
 
 def _id3(tags: ID3Tags) -> Iterator[tuple[str, Iterable[str]]]:
-    yield from _id3_frames(tags.values())
-
-
-def _id3_frames(frames: Iterable[Any]) -> Iterator[tuple[str, Iterable[str]]]:
-    for frame in frames:
+    for frame in tags.values():
         name = frame.FrameID
         if slot := ID3_FRAMES.get(name):
-            yield slot, [str(value) for value in frame.text]
+            yield slot, _texts(frame)
         elif name == "TXXX":
             if slot := slot_of(frame.desc):
-                yield slot, frame.text
+                yield slot, _texts(frame)
         elif name == "COMM":
             if slot := comment_slot(frame.desc):
-                yield slot, frame.text
+                yield slot, _texts(frame)
         elif name == "UFID":
             if frame.owner.rstrip("/") == _MUSICBRAINZ:
                 yield "mb_recording_id", (frame.data.decode("ascii", "replace"),)
@@ -117,6 +105,13 @@ def _id3_frames(frames: Iterable[Any]) -> Iterator[tuple[str, Iterable[str]]]:
             yield "lyrics", [str(line) for line, _time in frame.text[:10]]
         elif name == "RVA2":
             yield from _volume(frame)
+
+
+def _texts(frame: Any) -> list[str]:
+    texts = [str(value) for value in frame.text]
+    if frame.encoding == Encoding.LATIN1:
+        return [value if value.isascii() else Latin1(value) for value in texts]
+    return texts
 
 
 def _volume(frame: Any) -> Iterator[tuple[str, Iterable[str]]]:
@@ -136,9 +131,3 @@ _READERS: tuple[tuple[type, Callable[[Any], Iterator[tuple[str, Iterable[str]]]]
     (ASFTags, _asf),
     (APEv2, _ape),
 )
-
-
-def merge(first: Slots, second: Slots) -> Slots:
-    """Return the slots of both; where both have a value that is not blank, the first's."""
-    filled = {slot: values for slot, values in first.items() if clean.texts(values)}
-    return second | filled

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import time
 
 import pytest
 from mutagen.id3 import APIC, ID3
@@ -124,3 +125,24 @@ def test_every_track_comes_with_its_cover_in_the_store(track, tmp_path, monkeypa
 )
 def test_scan_of_a_batch(batch_id, scan_id):
     assert scan_of(batch_id) == scan_id
+
+
+def test_file_that_keeps_its_reader_at_work_is_given_up_after_seconds_of_work(track, monkeypatch):
+    """Not after those in which a disk may wait; and what waits is not taken for work."""
+    monkeypatch.setattr(extract, "PROCESSOR_SECONDS", 0.3)
+    read_track = extract.read_track
+
+    def go_round(path, *facts, **options):
+        if path == track:
+            return read_track(path, *facts, **options)
+        while True:
+            pass
+
+    monkeypatch.setattr(extract, "read_track", go_round)
+    other = shutil.copy(track, f"{track}.mp3")
+    before = time.process_time()
+    [record], [failure], ignored = read_files([other, track])
+    assert (record.path, failure.path, ignored) == (track, other, 0)
+    assert failure.reason == "reading it took longer than 0.3 s"
+    assert failure.mtime_ns == os.stat(other).st_mtime_ns  # it is not read again
+    assert 0.1 <= time.process_time() - before < 5  # the kernel counts in ticks

@@ -35,8 +35,10 @@ def test_the_names_in_their_order(music):
 
 
 def test_the_formats_in_their_order_and_case_does_not_matter(music):
-    music.add("A/Cover.WEBP", "A/COVER.PNG", "A/cover.jpeg", "A/Cover.Jpg", "A/cover.gif")
-    assert music.album("A") == ["A/Cover.Jpg", "A/cover.jpeg", "A/COVER.PNG", "A/Cover.WEBP"]
+    names = ["A/Cover.Jpg", "A/cover.jpeg", "A/COVER.PNG", "A/Cover.WEBP"]
+    names += ["A/Cover.GIF", "A/cover.bmp", "A/Folder.gif", "A/folder.BMP"]
+    music.add("A/cover.tiff", *reversed(names))
+    assert music.album("A") == names
 
 
 def test_the_cover_of_discs_lies_in_their_folders_or_above(music):

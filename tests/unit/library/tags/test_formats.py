@@ -278,6 +278,51 @@ def test_asf(tmp_path):
     assert track.codec == "wma"
 
 
+@pytest.mark.parametrize("name", ["Year", "RELEASE DATE", "ReleaseTime", "record_date"])
+def test_the_date_under_the_names_that_programs_write(tmp_path, name):
+    flac = FLAC(copy_of(tmp_path, "tone.flac"))
+    mp4 = MP4(copy_of(tmp_path, "tone-aac.m4a"))
+    asf = ASF(copy_of(tmp_path, "tone.wma"))
+    for file, prefix, best in ((flac, "", "DATE"), (mp4, ITUNES, "\xa9day"), (asf, "", "WM/Year")):
+        file[prefix + name] = [b"31.05.2004"] if file is mp4 else "31.05.2004"
+        file.save()
+        assert read(file.filename).date == "2004-05-31"
+        file[best] = "1999"
+        file.save()
+        assert read(file.filename).date == "1999"
+
+
+@pytest.mark.parametrize(
+    ("values", "position"),
+    [
+        ({"TRACK": "3", "TRACKNUMBER": "3/12"}, (3, 12)),
+        ({"TRACKNUMBER": "3", "TRACK": "03/12"}, (3, 12)),
+        ({"TRACK": "3/12", "TRACKNUMBER": "3"}, (3, 12)),
+        ({"TRACKNUMBER": ["3", "3/12"]}, (3, 12)),
+        ({"TRACK": "3", "TRACKNUMBER": "4/12"}, (3, None)),
+        ({"TRACK": "0/12", "TRACKNUMBER": "3"}, (3, 12)),
+        ({"TRACK": "A", "TRACKNUMBER": "3/12"}, (3, 12)),
+        ({"TRACK": "3/10", "TRACKTOTAL": "12"}, (3, 10)),
+        ({"TRACK": "3", "TRACKNUMBER": "3", "TOTALTRACKS": "12"}, (3, 12)),
+    ],
+)
+def test_the_number_under_two_names(tmp_path, values, position):
+    flac = FLAC(copy_of(tmp_path, "tone.flac"))
+    flac.update(values)
+    flac.update({name.replace("TRACK", "DISC"): value for name, value in values.items()})
+    mp4 = MP4(copy_of(tmp_path, "tone-aac.m4a"))
+    for name, value in values.items():
+        texts = value if isinstance(value, list) else [value]
+        mp4[ITUNES + name] = [text.encode() for text in texts]
+    for file in (flac, mp4):
+        file.save()
+        track = read(file.filename)
+        assert (track.track_number, track.track_total) == position
+    track = read(flac.filename)
+    if "TOTALTRACKS" not in values:  # of discs it is TOTALDISCS
+        assert (track.disc_number, track.disc_total) == position
+
+
 def test_asf_old_track_number_counts_from_zero(tmp_path):
     path = copy_of(tmp_path, "tone.wma")
     file = ASF(path)

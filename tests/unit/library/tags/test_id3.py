@@ -7,7 +7,16 @@ from mutagen.apev2 import APEv2
 from mutagen.id3 import ID3
 from mutagen.wave import WAVE
 
-from tests.unit.library.tags.files import UUID, UUID2, copy_of, read
+from tests.unit.library.tags.files import (
+    TEMPLATES,
+    UUID,
+    UUID2,
+    assert_same_both_ways,
+    copy_of,
+    id3_frame,
+    id3_tag,
+    read,
+)
 
 
 def tagged(folder, *frames, version=4, separator="/"):
@@ -143,6 +152,29 @@ class TestDates:
         tags.add(id3.TYER(encoding=0, text="(c) 2004"))
         tags.save(path, v2_version=3)
         assert read(path).date == "2004"
+
+    @pytest.mark.parametrize(
+        "text", ["05/06/2004", "06.05.2004", "May 2004", " 2004", "(2004)", "2004;2010", "c. 2004"]
+    )
+    @pytest.mark.parametrize("version", [3, 4])
+    @pytest.mark.parametrize("name", [b"TDRC", b"TDRL", b"TYER", b"TRDA", b"TXXX"])
+    def test_what_is_not_written_as_the_standard_has_it(self, tmp_path, name, version, text):
+        """ID3v2.4.0-structure, section 4, wants ISO 8601; mutagen reads nothing else."""
+        for encoding in (0, 3):
+            description = b"RELEASEDATE\0" if name == b"TXXX" else b""
+            frame = id3_frame(version, name, bytes([encoding]) + description + text.encode())
+            path = tmp_path / "x.mp3"
+            path.write_bytes(id3_tag(version, [frame]) + TEMPLATES["tone.mp3"].read_bytes())
+            assert assert_same_both_ways(str(path))
+            assert read(str(path)).date == "2004"
+
+    def test_two_times_in_one_frame(self, tmp_path):
+        path = copy_of(tmp_path, "tone.mp3")
+        with open(path, "rb") as file:
+            audio = file.read()
+        with open(path, "wb") as file:
+            file.write(id3_tag(4, [id3_frame(4, b"TDRC", b"\0\0002004-05\0002010")]) + audio)
+        assert read(path).date == "2004-05"
 
 
 def test_genre_numbers_are_resolved(tmp_path):

@@ -53,7 +53,7 @@ PNG = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR4
             "not an audio file: it begins with the resource fork that macOS keeps beside a file",
         ),
         (b"MThd\0\0\0\6", "no reader for this format: MIDI"),
-        (b"RF64\xff\xff\xff\xffWAVE", "no reader for this format: RF64 (a WAV larger than 4 GiB)"),
+        (b"RF64\xff\xff\xff\xffWAVE", "damaged: the RF64 file has no format or no data"),
     ],
 )
 @pytest.mark.parametrize("name", ["x.mp3", "x.flac"])
@@ -122,8 +122,10 @@ class TestSystem:
         def on_alarm(_signal, _frame):
             raise TooLongError
 
-        # Musepack's reader goes round in this packet, whose length is too small, for ever.
-        path = write(tmp_path, "x.mpc", b"MPCKXX\0" + bytes(100))
+        # ID3v2.2 of empty frames: mutagen copies what is left of the tag for each of them.
+        size, audio = 6 * 300_000, TEMPLATES["tone.mp3"].read_bytes()
+        header = b"ID3\2\0\0" + bytes(size >> shift & 0x7F for shift in (21, 14, 7, 0))
+        path = write(tmp_path, "x.mp3", header + b"TT2\0\0\0" * 300_000 + audio)
         previous = signal.signal(signal.SIGALRM, on_alarm)
         signal.setitimer(signal.ITIMER_REAL, 0.2)
         try:
