@@ -390,7 +390,8 @@ def kernel_words(machine: Machine) -> str:
     enabled = re.search(r"(?<!\S)cgroup_enable=(\w+,)*memory(,\w+)*(?!\S)", text)
     # Debian's kernel does not know the Pi's word: here the opposite is taken away
     word = "" if enabled else "cgroup_disable=memory"
-    print(f"{time.strftime('%F %T')} boot with '{word}', cmdline.txt: {text.strip()}", flush=True)
+    told = f"{time.strftime('%F %T')} boot with '{word}', cmdline.txt: {text.strip()}"
+    print(told, file=sys.stderr, flush=True)  # User-mode Linux's console is its standard output
     console = {"uml": "con=null con0=null,fd:1", "arm64": "console=ttyAMA0"}
     ours = console.get(machine.engine) or console.get(machine.arch, "console=ttyS0")
     return f"rw quiet panic=-1 net.ifnames=0 {ours} {word}"
