@@ -159,6 +159,8 @@ _NO_READER: tuple[tuple[bytes, str], ...] = (
 
 def kind_of(head: bytes) -> Kind | None:
     """Return the kind of the file whose content (behind an ID3v2 tag) begins so, if known."""
+    if head[:1] == b"\xff":  # as most files begin, and no magic does
+        return _mpeg_kind(head)
     for magic, kind in _BY_MAGIC:
         if head.startswith(magic):
             return kind

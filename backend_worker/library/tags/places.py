@@ -64,7 +64,7 @@ def find_places(descriptor: int, size: int, head: bytes, tail: bytes) -> Places:
         return os.pread(descriptor, length, max(0, start))
 
     places = Places(head[:CONTENT], end=size)
-    if head[:1] in (b"I", b"\0"):
+    if head.startswith((b"ID3", bytes(8))):  # an MP4 file begins with up to seven zeros
         _find_beginning(read, places, size)
     _find_end(read, places, size)
     return places

@@ -129,7 +129,7 @@ def _load(file: BinaryIO, path: str, size: int, chunks: tuple[bytes, ...]) -> _O
     beginning = Beginning(file, size, head, chunks[-1], places.start, content)
     read = _open(kind, beginning, path)
     audio_start = file.tell()
-    tags = _tags(file, read, places, chunks[-1])
+    tags = _tags(beginning, read, places)
     native = kind.native_texts(beginning.audio) if kind.native_texts is not None else None
     length = kind.length(read.info, file.fileno(), places) if kind.length is not None else None
     return _Opened(kind, read, places, audio_start, tags, native, length)
@@ -168,16 +168,18 @@ def short_way(kind: Kind, beginning: Beginning) -> PlainFile | None:
         return None
 
 
-def _tags(file: BinaryIO, read: FileType | PlainFile, places: Places, tail: bytes) -> list[object]:
+def _tags(beginning: Beginning, read: FileType | PlainFile, places: Places) -> list[object]:
     """Return the tags in the order of trust: damaged ones are none."""
     tags: list[object] = []
     if read.tags is not None:
         tags.append(read.tags)
     for start, length in places.id3:
-        tag = os.pread(file.fileno(), length, start)
+        tag = beginning.head[start : start + length]
+        if len(tag) < length:
+            tag = os.pread(beginning.file.fileno(), length, start)
         tags.append(_try(partial(read_id3, tag)))
-    if b"APETAGEX" in tail and not isinstance(read.tags, APEv2):
-        tags.append(_try(lambda: read_ape(file)))
+    if b"APETAGEX" in beginning.tail and not isinstance(read.tags, APEv2):
+        tags.append(_try(partial(read_ape, beginning.file)))
     return [found for found in tags if found is not None]
 
 
