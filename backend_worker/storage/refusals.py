@@ -14,6 +14,7 @@ import psycopg2
 
 from backend_worker.library.grouping import group
 from backend_worker.library.model import EntityBatch, FailedFile, TrackRecord
+from backend_worker.library.paths import shown
 from backend_worker.storage.connection import PERMANENT
 from backend_worker.storage.insert import try_to_insert
 from backend_worker.storage.maintenance import READ_AGAIN
@@ -100,4 +101,4 @@ def _reason(error: BaseException) -> str:
     column = _COLUMN.search(context or "")
     what = f"its {column[1]}" if column else "something of it"
     text = f"the database does not take {what}: {lines[0]}"[:_LONGEST_REASON]
-    return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
+    return shown(text.replace("\0", "\\0"))

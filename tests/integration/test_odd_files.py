@@ -100,7 +100,8 @@ def test_the_same_facts_from_twelve_formats(files, name):
 EXPECTED = {
     # ID3v2.2, 2.3, 2.4, version 1 alone
     "id3v22-test.mp3": {"title": "cosmic american", "track_total": 11, "date": "2004"},
-    "silence-44-s.mp3": {"artists": ["piman", "jzig"], "genres": ["Silence"], "duration": 3.768},
+    # 143 frames of 1,152 samples, counted: the size of the file says 3.768
+    "silence-44-s.mp3": {"artists": ["piman", "jzig"], "genres": ["Silence"], "duration": 3.736},
     "silence-44-s-v1.mp3": {"title": "Silence", "genres": ["Darkwave"], "track_number": 2},
     "issue_21.id3": {"title": "Punk To Funk", "album": "Better Living Through Chemistr"},
     # APEv2 behind Lyrics3 behind an MP3, gains from LAME's header

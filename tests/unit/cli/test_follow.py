@@ -27,6 +27,7 @@ def status(*, found=100, waiting=40, walk_ended=True):
         moved=0,
         gone=0,
         error_count=0,
+        left_out=0,
         message=None,
     )
 

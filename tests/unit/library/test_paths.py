@@ -42,4 +42,4 @@ def test_nobody_shows_paths_in_a_way_of_his_own():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and node.value == "backslashreplace":
                 users.add(str(path.relative_to(PACKAGE)))
-    assert users == {"library/paths.py", "library/grouping.py", "cli/output.py"}
+    assert users == {"library/paths.py", "library/names.py", "cli/output.py"}
