@@ -13,7 +13,7 @@
 Three engines can run it; without --engine the first that works is taken:
 
     kvm       QEMU, at the host's speed
-    uml       User-mode Linux, a kernel that runs as a process: computes fast, starts programs slowly
+    uml       User-mode Linux, a kernel that runs as a process; slow at starting programs
     emulated  QEMU without help from the host's processor: thirty to fifty times slower
 
 As on a Raspberry Pi, /boot/firmware is FAT, and the memory controller is off unless the command
